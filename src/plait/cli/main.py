@@ -1,0 +1,100 @@
+"""The command `plait`: finds the command's module, hands it its configuration, and turns errors into one line."""
+
+import importlib
+import pkgutil
+import sys
+
+from plait.errors import InputError, PlaitError, closest
+
+
+def commands() -> dict[str, object]:
+    """The modules of this package that are commands, by name. Importing them is cheap: heavy imports stand inside."""
+    import plait.cli
+
+    found = {}
+    for module in pkgutil.iter_modules(plait.cli.__path__):
+        if module.name != "main":
+            found[module.name.replace("_", "-")] = importlib.import_module(f"plait.cli.{module.name}")
+    return dict(sorted(found.items(), key=lambda item: (getattr(item[1], "ORDER", 50), item[0])))
+
+
+def usage() -> str:
+    lines = [
+        "plait: learning from 3D protein structures",
+        "",
+        "usage: plait COMMAND [options]       plait COMMAND --help       plait --version",
+        "",
+    ]
+    lines += [f"  {name:<12}{module.SUMMARY}" for name, module in commands().items()]
+    lines += ["", "For example:  plait score 1ubi.pdb --out ubiquitin"]
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command. Returns the exit code: 0, 2 for input that the user can mend, 1 for a failure of ours."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _run(arguments)
+    except PlaitError as error:
+        print(f"plait: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("plait: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except Exception as error:
+        return _unexpected(error)
+
+
+def _run(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0
+    if arguments[0] in ("-V", "--version"):
+        from plait import __version__
+
+        print(f"plait {__version__}")
+        return 0
+    name, rest = arguments[0], arguments[1:]
+    available = commands()
+    if name not in available:
+        near = closest(name, available)
+        raise InputError(
+            f"unknown command {name!r}",
+            expected="one of " + ", ".join(available),
+            do=f"Did you mean {near!r}?" if near else "See plait --help.",
+        )
+    module, program = available[name], f"plait {name}"
+    actions = getattr(module, "ACTIONS", None)
+    if actions is not None and rest and rest[0] in actions:
+        program, module, rest = f"{program} {rest[0]}", actions[rest[0]], rest[1:]
+    from plait.config import parse
+
+    return module.run(parse(module.Config, rest, program=program, description=_description(module))) or 0
+
+
+def _description(module) -> str:
+    return getattr(module, "DESCRIPTION", module.SUMMARY)
+
+
+def _unexpected(error: Exception) -> int:
+    """A failure that nobody foresaw: one line, and the traceback in a file that a report can carry."""
+    import os
+    import tempfile
+    import traceback
+
+    if os.environ.get("PLAIT_TRACEBACK"):
+        traceback.print_exc()
+        return 1
+    handle, path = tempfile.mkstemp(prefix="plait-error-", suffix=".txt")
+    with os.fdopen(handle, "w") as file:
+        traceback.print_exc(file=file)
+    text = " ".join(str(error).split())
+    print(f"plait: internal error, {type(error).__name__}: {text} (details in {path})", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""Residues, atoms and elements: the one vocabulary of plait.
+
+Published vocabularies are permutations of it and stand in their family's `published.py`.
+"""
+
+import numpy as np
+
+RESIDUES = "ACDEFGHIKLMNPQRSTVWYX"
+"""One-letter codes; the index in this string is the residue type. X is an unknown residue."""
+
+UNKNOWN = 20
+"""Residue type of an unknown residue."""
+
+THREE_LETTER = (
+    "ALA", "CYS", "ASP", "GLU", "PHE", "GLY", "HIS", "ILE", "LYS", "LEU", "MET",
+    "ASN", "PRO", "GLN", "ARG", "SER", "THR", "VAL", "TRP", "TYR", "UNK",
+)  # fmt: skip
+"""Residue names in the order of `RESIDUES`."""
+
+BACKBONE = ("N", "CA", "C", "O")
+
+SIDE_CHAINS = {
+    "ALA": ("CB",),
+    "CYS": ("CB", "SG"),
+    "ASP": ("CB", "CG", "OD1", "OD2"),
+    "GLU": ("CB", "CG", "CD", "OE1", "OE2"),
+    "PHE": ("CB", "CG", "CD1", "CD2", "CE1", "CE2", "CZ"),
+    "GLY": (),
+    "HIS": ("CB", "CG", "ND1", "CD2", "CE1", "NE2"),
+    "ILE": ("CB", "CG1", "CG2", "CD1"),
+    "LYS": ("CB", "CG", "CD", "CE", "NZ"),
+    "LEU": ("CB", "CG", "CD1", "CD2"),
+    "MET": ("CB", "CG", "SD", "CE"),
+    "ASN": ("CB", "CG", "OD1", "ND2"),
+    "PRO": ("CB", "CG", "CD"),
+    "GLN": ("CB", "CG", "CD", "OE1", "NE2"),
+    "ARG": ("CB", "CG", "CD", "NE", "CZ", "NH1", "NH2"),
+    "SER": ("CB", "OG"),
+    "THR": ("CB", "OG1", "CG2"),
+    "VAL": ("CB", "CG1", "CG2"),
+    "TRP": ("CB", "CG", "CD1", "CD2", "NE1", "CE2", "CE3", "CZ2", "CZ3", "CH2"),
+    "TYR": ("CB", "CG", "CD1", "CD2", "CE1", "CE2", "CZ", "OH"),
+    "UNK": (),
+}
+"""Heavy side-chain atoms of each residue, in the order of the PDB."""
+
+ATOMS = {name: BACKBONE + side for name, side in SIDE_CHAINS.items()}
+"""Heavy atoms of each residue inside a chain (the terminal OXT left out)."""
+
+ELEMENTS = (
+    "X", "H", "C", "N", "O", "S", "P", "SE", "F", "CL", "BR", "I", "B", "SI",
+    "NA", "MG", "K", "CA", "MN", "FE", "CO", "NI", "CU", "ZN", "MO", "CD", "HG",
+)  # fmt: skip
+"""Element symbols in upper case; index 0 stands for any other."""
+
+_LETTER_INDEX = {letter: index for index, letter in enumerate(RESIDUES)}
+_LETTER_TABLE = np.full(256, UNKNOWN, dtype=np.int8)
+for _letter, _index in _LETTER_INDEX.items():
+    _LETTER_TABLE[ord(_letter)] = _index
+_LETTERS = np.frombuffer(RESIDUES.encode(), dtype="S1").astype("U1")
+
+
+def encode(sequence: str) -> np.ndarray:
+    """Residue types int8 [L] of a sequence of one-letter codes; any other letter is unknown."""
+    return _LETTER_TABLE[np.frombuffer(sequence.encode("latin-1", "replace"), dtype=np.uint8)]
+
+
+def decode(residue_type: np.ndarray) -> str:
+    """The one-letter sequence of residue types [L]."""
+    return "".join(_LETTERS[np.asarray(residue_type)])
