@@ -125,9 +125,7 @@ def _parser(cls: type, program: str, names: Mapping[str, str], *, description: s
     return parser
 
 
-def _add_fields(
-    parser, cls: type, prefix: str, names: Mapping[str, str], values: Mapping | None = None
-) -> None:
+def _add_fields(parser, cls: type, prefix: str, names: Mapping[str, str], values: Mapping | None = None) -> None:
     import jsonargparse
 
     hints = typing.get_type_hints(cls)
@@ -188,9 +186,7 @@ def _build(cls: type, namespace, names: Mapping[str, str], prefix: str = "") -> 
             values[field.name] = _build(hints[field.name], namespace, names, name + ".")
         else:
             value = namespace[name]
-            values[field.name] = (
-                tuple(value) if isinstance(value, list) and _is_tuple(hints[field.name]) else value
-            )
+            values[field.name] = tuple(value) if isinstance(value, list) and _is_tuple(hints[field.name]) else value
     return cls(**values)
 
 
@@ -241,9 +237,7 @@ def _read_yaml(file: str) -> dict:
     if values is None:
         return {}
     if not isinstance(values, dict):
-        raise InputError(
-            "not a configuration", file=file, got=type(values).__name__, expected="keys with values"
-        )
+        raise InputError("not a configuration", file=file, got=type(values).__name__, expected="keys with values")
     return values
 
 

@@ -42,9 +42,7 @@ class InputError(PlaitError):
         head = ", ".join(str(part) for part in (self.file, self.place) if part is not None)
         text = f"{head}: {self.what}" if head else self.what
         details = [
-            f"{name} {value}"
-            for name, value in (("got", self.got), ("expected", self.expected))
-            if value is not None
+            f"{name} {value}" for name, value in (("got", self.got), ("expected", self.expected)) if value is not None
         ]
         if details:
             text += " (" + "; ".join(details) + ")"

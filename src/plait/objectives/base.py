@@ -1,0 +1,150 @@
+"""What an objective is: it hides part of an example, and says how well an encoder answers what it then asks."""
+
+import dataclasses
+from abc import ABC, abstractmethod
+
+import numpy as np
+import torch
+
+from plait.data.base import Example
+from plait.structure.protein import Protein
+from plait.structure.vocabulary import BACKBONE, UNKNOWN
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """What an encoder may see of some examples, and what it is asked about them.
+
+    Attributes
+    ----------
+    proteins : list of Protein
+    masked : list of bool [R]
+        Residues whose type is hidden; their type in `proteins` is unknown and their side chains are gone.
+    extras : list of dict
+        Further inputs per residue, by name, such as "structure_tokens" int64 [R].
+    targets : dict of str to array [R of all proteins, ...]
+        What the losses ask for, by name.
+    weights : dict of str to float32 [R of all proteins]
+        Weight of each residue in the loss of that name; 0 where nothing is asked.
+    """
+
+    proteins: list[Protein]
+    masked: list[np.ndarray]
+    extras: list[dict[str, np.ndarray]]
+    targets: dict[str, np.ndarray]
+    weights: dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Term:
+    """One named part of a loss: its mean `value` (a scalar tensor), its `weight` in the sum, and the number of
+    residues (or pairs, or atoms) that were asked, `count`."""
+
+    value: torch.Tensor
+    weight: float
+    count: int
+
+
+class Objective(ABC):
+    """A pre-training objective. Subclasses are registered with `plait.registry.register("objective")`.
+
+    `heads` says which outputs it needs: name to number of classes, per residue.
+
+    Promise (tests/promises/test_objectives.py): no leak (what the loss asks for can be changed in the original, and
+    what the encoder sees stays bit-identical); same draws, same loss; zero where nothing is asked; a perfect
+    prediction gives the least value; composes: `a + 0.3 * b` is an objective whose terms keep their names.
+    """
+
+    heads: dict[str, int] = {}
+
+    @abstractmethod
+    def corrupt(self, view: View, examples: list[Example], generator: np.random.Generator) -> View:
+        """Hide what is to be asked: a changed view of the examples (first call: `whole(examples)`)."""
+
+    @abstractmethod
+    def loss(self, outputs: dict[str, torch.Tensor], view: View) -> dict[str, Term]:
+        """Named terms from the heads' outputs, float [R of all proteins, classes] each."""
+
+    def view(self, examples: list[Example], generator: np.random.Generator) -> View:
+        """The examples as the encoder may see them."""
+        return self.corrupt(whole(examples), examples, generator)
+
+    def __add__(self, other: "Objective") -> "Objective":
+        return Sum(((1.0, self), (1.0, other)))
+
+    def __rmul__(self, factor: float) -> "Objective":
+        return Sum(((float(factor), self),))
+
+
+class Sum(Objective):
+    """A weighted sum of objectives; made by `a + 0.3 * b`."""
+
+    def __init__(self, parts: tuple[tuple[float, Objective], ...]):
+        flat: list[tuple[float, Objective]] = []
+        for factor, objective in parts:
+            if isinstance(objective, Sum):
+                flat += [(factor * inner, part) for inner, part in objective.parts]
+            else:
+                flat.append((factor, objective))
+        self.parts = tuple(flat)
+        self.heads = {name: width for _, objective in flat for name, width in objective.heads.items()}
+
+    def corrupt(self, view, examples, generator):
+        for _, objective in self.parts:
+            view = objective.corrupt(view, examples, generator)
+        return view
+
+    def loss(self, outputs, view):
+        return {
+            name: dataclasses.replace(term, weight=factor * term.weight)
+            for factor, objective in self.parts
+            for name, term in objective.loss(outputs, view).items()
+        }
+
+
+def total(terms: dict[str, Term]) -> torch.Tensor:
+    """The weighted sum of the terms."""
+    return sum(term.weight * term.value for term in terms.values())
+
+
+def whole(examples: list[Example]) -> View:
+    """The examples with nothing hidden and nothing asked."""
+    return View(
+        proteins=[example.protein for example in examples],
+        masked=[np.zeros(len(example.protein), bool) for example in examples],
+        extras=[
+            {name: value for name, value in example.labels.items() if name == "structure_tokens"}
+            for example in examples
+        ],
+        targets={},
+        weights={},
+    )
+
+
+def hide_residues(protein: Protein, masked: np.ndarray, shown: np.ndarray | None = None) -> Protein:
+    """The protein with the type and the side chain of some residues gone.
+
+    Parameters
+    ----------
+    masked : bool [R]
+    shown : int8 [R], optional
+        The types to put there instead; unknown if not given.
+    """
+    if not masked.any():
+        return protein
+    types = np.where(masked, UNKNOWN if shown is None else shown, protein.residue_type).astype(np.int8)
+    names = np.where(masked, "UNK", protein.residue_name)
+    keep = ~masked[protein.residue_of] | np.isin(protein.atom_name, BACKBONE)
+    return protein.replace(
+        residue_type=types,
+        residue_name=names,
+        position=protein.position[keep],
+        atom_name=protein.atom_name[keep],
+        element=protein.element[keep],
+        residue_of=protein.residue_of[keep],
+    )
+
+
+def weighted_mean(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Sum of values times weights over the sum of weights; 0 (with a gradient) where all weights are 0."""
+    return (values * weights).sum() / weights.sum().clamp(min=1e-9)
