@@ -1,0 +1,6 @@
+"""ProSST: a language model over residues whose attention also sees structure tokens."""
+
+from plait.encoders.prosst.configuration import ProsstConfig
+from plait.encoders.prosst.modeling import ProsstForMaskedLM, ProsstModel, ProsstOutput
+
+__all__ = ["ProsstConfig", "ProsstForMaskedLM", "ProsstModel", "ProsstOutput"]
