@@ -1,0 +1,293 @@
+"""The GVP structure encoder: a graph network over scalars and vectors of residues.
+
+Source: Li et al. 2024, ProSST; Jing et al. 2021, Learning from Protein Structure with Geometric Vector Perceptrons.
+Vectors are kept as (n, 3, channels), so that mixing channels is one matrix product over 3 n rows. The parameters
+have the published names and shapes.
+"""
+
+import dataclasses
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from plait.errors import InputError
+from plait.tokenizers.gvp_features import EDGE_SCALARS, NODE_VECTORS, Graph
+
+SMALLEST_SQUARE = 1e-8
+
+
+@dataclasses.dataclass(frozen=True)
+class GVPEncoderConfig:
+    """Sizes of the network and reach of its graph. The defaults are those of our own encoder.
+
+    Attributes
+    ----------
+    node_input : (int, int)
+        Scalars and vectors of a node as they come in. The published network has 20 scalars, which are always zero.
+    node_hidden, edge_hidden : (int, int)
+        Scalars and vector channels of a node and of an edge inside the network.
+    layers : int
+        Rounds of message passing.
+    message_layers : int
+        Perceptrons in a row that make a message (2 or more).
+    radius : float
+        Two residues are joined when their C-alphas are closer (angstrom).
+    neighbours : int or None
+        Each residue hears at most this many of the nearest; None: all within the radius.
+    dropout : float
+        In training; of scalars one by one, of vectors by whole channels.
+    decoder_hidden : int
+        Width of the decoder that is trained along and then set aside.
+    classes : int
+        What the decoder tells apart.
+    """
+
+    node_input: tuple[int, int] = (0, NODE_VECTORS)
+    node_hidden: tuple[int, int] = (64, 16)
+    edge_hidden: tuple[int, int] = (32, 1)
+    layers: int = 3
+    message_layers: int = 3
+    radius: float = 10.0
+    neighbours: int | None = 16
+    dropout: float = 0.1
+    decoder_hidden: int = 128
+    classes: int = 20
+
+    def __post_init__(self):
+        for name in ("node_input", "node_hidden", "edge_hidden"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if self.message_layers < 2:
+            raise InputError("a message needs two perceptrons or more", got=self.message_layers, expected="2 or more")
+
+
+PUBLISHED = GVPEncoderConfig(
+    node_input=(20, NODE_VECTORS),
+    node_hidden=(256, 32),
+    edge_hidden=(64, 2),
+    layers=6,
+    message_layers=3,
+    radius=10.0,
+    neighbours=None,
+    dropout=0.1,
+    decoder_hidden=512,
+)
+"""The encoder that ProSST was published with."""
+
+
+class GVPEncoder(nn.Module):
+    """Scalars of every node of a backbone graph, which do not change when the structure is turned or moved.
+
+    To train it by denoising (recover each residue's type from the backbone alone)::
+
+        encoder = GVPEncoder(GVPEncoderConfig())
+        graph = graph_features(noisy_backbone, chain, segment=segments(clean_backbone, chain),
+                               radius=encoder.config.radius, neighbours=encoder.config.neighbours)
+        graph = Graph.concatenate([graph, ...])           # several proteins at once
+        logits = encoder.classify(graph)                  # (nodes, 20)
+        loss = F.cross_entropy(logits, residue_type[graph.residue], ignore_index=20)
+
+    `encoder.eval()` before it is used to tokenise, as for any module with dropout.
+    """
+
+    def __init__(self, config: GVPEncoderConfig | None = None):
+        super().__init__()
+        config = self.config = config or GVPEncoderConfig()
+        node, edge = config.node_hidden, config.edge_hidden
+        edge_input = (EDGE_SCALARS, 1)
+        self.W_v = nn.Sequential(TupleNorm(config.node_input), GVP(config.node_input, node))
+        self.W_e = nn.Sequential(TupleNorm(edge_input), GVP(edge_input, edge))
+        self.layers = nn.ModuleList(
+            Layer(node, edge, config.message_layers, config.dropout) for _ in range(config.layers)
+        )
+        self.W_out = nn.Sequential(TupleNorm(node), GVP(node, (node[0], 0), active=True))
+        self.dense = nn.Sequential(
+            nn.Linear(node[0], config.decoder_hidden),
+            nn.ReLU(),
+            nn.Dropout(config.dropout),
+            nn.Linear(config.decoder_hidden, config.classes),
+        )
+
+    def forward(self, graph: Graph) -> torch.Tensor:
+        """Scalars float [nodes, S], not negative."""
+        state = self.W_v(self.node_state(graph))
+        edge = self.W_e((graph.edge_scalar, graph.edge_vector))
+        for layer in self.layers:
+            state = layer(state, edge, graph)
+        return self.W_out(state)[0]
+
+    def classify(self, graph: Graph) -> torch.Tensor:
+        """Logits float [nodes, classes] of the denoising decoder."""
+        return self.dense(self(graph))
+
+    def node_state(self, graph: Graph):
+        """Scalars and vectors of the nodes as they enter the network."""
+        scalar = graph.node_scalar
+        if scalar is None:
+            scalar = graph.node_vector.new_zeros(len(graph), self.config.node_input[0])
+        return scalar, graph.node_vector
+
+
+def length(vector: torch.Tensor) -> torch.Tensor:
+    """Lengths [n, C] of vectors [n, 3, C], never below 1e-4, so that the gradient is finite."""
+    x, y, z = vector.unbind(dim=1)
+    return torch.addcmul(torch.addcmul(x * x, y, y), z, z).clamp_min(SMALLEST_SQUARE).sqrt()
+
+
+class GVP(nn.Module):
+    """Geometric vector perceptron from `inputs` to `outputs`, each (scalars, vector channels).
+
+    With `active`, scalars pass a relu and vectors are scaled by the sigmoid of their own length.
+    """
+
+    def __init__(self, inputs: tuple[int, int], outputs: tuple[int, int], *, active: bool = False):
+        super().__init__()
+        hidden = max(inputs[1], outputs[1])
+        self.inputs, self.outputs, self.active = inputs, outputs, active
+        self.wh = nn.Linear(inputs[1], hidden, bias=False)
+        self.ws = nn.Linear(inputs[0] + hidden, outputs[0])
+        self.wv = nn.Linear(hidden, outputs[1], bias=False) if outputs[1] else None
+
+    def forward(self, state):
+        scalar, vector = state
+        hidden = self.wh(vector)  # (n, 3, h)
+        scalars = self.inputs[0]
+        out = torch.addmm(self.ws.bias, length(hidden), self.ws.weight[:, scalars:].T)  # (n, so)
+        if scalars:
+            out = out.addmm_(scalar, self.ws.weight[:, :scalars].T)
+        return self.finish(out, hidden)
+
+    def finish(self, scalar: torch.Tensor, hidden: torch.Tensor):
+        """The state out of the scalars before their activation [n, so] and the hidden vectors [n, 3, h]."""
+        vector = None if self.wv is None else self.wv(hidden)  # (n, 3, vo)
+        if not self.active:
+            return scalar, vector
+        if vector is not None:
+            vector = vector * torch.sigmoid(length(vector)).unsqueeze(1)
+        return torch.relu_(scalar), vector
+
+
+class TupleNorm(nn.Module):
+    """Layer normalisation of scalars; vectors are divided by the root mean square of their channels' lengths."""
+
+    def __init__(self, size: tuple[int, int]):
+        super().__init__()
+        self.scalar_norm = nn.LayerNorm(size[0]) if size[0] else None
+
+    def forward(self, state):
+        scalar, vector = state
+        if self.scalar_norm is not None:
+            scalar = self.scalar_norm(scalar)
+        square = vector.square().sum(dim=1).clamp_min(SMALLEST_SQUARE).mean(dim=1)  # (n,)
+        return scalar, vector * square.rsqrt()[:, None, None]
+
+
+class TupleDropout(nn.Module):
+    """Dropout of single scalars and of whole vector channels."""
+
+    def __init__(self, rate: float):
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, state):
+        scalar, vector = state
+        if not self.training or self.rate == 0:
+            return state
+        channels = F.dropout(vector.new_ones(len(vector), 1, vector.shape[2]), self.rate)
+        return F.dropout(scalar, self.rate), vector * channels
+
+
+class Conv(nn.Module):
+    """Messages along the edges, averaged where they arrive."""
+
+    def __init__(self, node: tuple[int, int], edge: tuple[int, int], message_layers: int):
+        super().__init__()
+        self.node, self.edge = node, edge
+        joined = (2 * node[0] + edge[0], 2 * node[1] + edge[1])
+        self.message_func = nn.Sequential(
+            GVP(joined, node, active=True),
+            *(GVP(node, node, active=True) for _ in range(message_layers - 2)),
+            GVP(node, node),
+        )
+
+    def forward(self, state, edge, graph: Graph):
+        """Mean message at every node, zero where no edge arrives."""
+        from_source, from_target = self.node_part(state)
+        scalar, hidden = self.edge_part(edge)
+        scalar.add_(from_source[0].index_select(0, graph.source)).add_(from_target[0].index_select(0, graph.target))
+        hidden.add_(from_source[1].index_select(0, graph.source)).add_(from_target[1].index_select(0, graph.target))
+        return self.average(self.message(scalar, hidden), graph.offsets)
+
+    # The first perceptron of a message sees source, edge and target side by side. Its matrices are cut by columns
+    # into these three, so that the parts of the nodes are computed once per node and nothing that wide is built.
+
+    def node_part(self, state):
+        """What a node adds to the messages that it sends, and to those that it receives."""
+        first, (scalars, vectors) = self.message_func[0], self.node
+        scalar, vector = state
+        as_source = scalar @ first.ws.weight[:, :scalars].T, vector @ first.wh.weight[:, :vectors].T
+        after_scalars, after_vectors = scalars + self.edge[0], vectors + self.edge[1]
+        as_target = (
+            scalar @ first.ws.weight[:, after_scalars : after_scalars + scalars].T,
+            vector @ first.wh.weight[:, after_vectors:].T,
+        )
+        return as_source, as_target
+
+    def edge_part(self, edge):
+        """What an edge adds to its message, the bias included."""
+        first, (scalars, vectors) = self.message_func[0], self.node
+        scalar, vector = edge
+        return (
+            torch.addmm(first.ws.bias, scalar, first.ws.weight[:, scalars : scalars + self.edge[0]].T),
+            vector @ first.wh.weight[:, vectors : vectors + self.edge[1]].T,
+        )
+
+    def message(self, scalar, hidden):
+        """Message before its last perceptron, from the sums of the three parts; `scalar` is overwritten."""
+        first = self.message_func[0]
+        norms = first.ws.weight[:, first.inputs[0] :]
+        state = first.finish(scalar.addmm_(length(hidden), norms.T), hidden)
+        for perceptron in self.message_func[1:-1]:
+            state = perceptron(state)
+        return state
+
+    def average(self, state, offsets):
+        """The last perceptron of the mean message. It is linear but for the lengths of its hidden vectors, so scalars,
+        hidden vectors and lengths are averaged over the edges first and it is applied once per node."""
+        last = self.message_func[-1]
+        scalar, vector = state
+        hidden = last.wh(vector)
+        mean = segment_mean(torch.cat([scalar, length(hidden), hidden.flatten(1)], dim=1), offsets)
+        sizes = last.ws.in_features, hidden.shape[1] * hidden.shape[2]
+        inputs, hidden = mean.split(sizes, dim=1)
+        heard = (offsets[1:] > offsets[:-1]).unsqueeze(1)
+        out = inputs @ last.ws.weight.T + last.ws.bias * heard
+        return out, last.wv(hidden.unflatten(1, (3, -1)))
+
+
+class Layer(nn.Module):
+    """Messages, then a feed-forward part, each added and normalised."""
+
+    def __init__(self, node: tuple[int, int], edge: tuple[int, int], message_layers: int, dropout: float):
+        super().__init__()
+        self.conv = Conv(node, edge, message_layers)
+        self.norm = nn.ModuleList([TupleNorm(node), TupleNorm(node)])
+        self.dropout = TupleDropout(dropout)
+        wide = (4 * node[0], 2 * node[1])
+        self.ff_func = nn.Sequential(GVP(node, wide, active=True), GVP(wide, node))
+
+    def forward(self, state, edge, graph: Graph):
+        return self.update(state, self.conv(state, edge, graph))
+
+    def update(self, state, message):
+        """The new state out of the old one and the mean message."""
+        for norm, change in ((self.norm[0], lambda _: message), (self.norm[1], self.ff_func)):
+            scalar, vector = self.dropout(change(state))
+            state = norm((state[0] + scalar, state[1] + vector))
+        return state
+
+
+def segment_mean(rows: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
+    """Mean over rows `offsets[i]` to `offsets[i + 1] - 1`, zero where there are none: [n, d] of rows [E, d]."""
+    index = torch.arange(len(rows), device=rows.device)
+    return F.embedding_bag(index, rows, offsets, mode="mean", include_last_offset=True)
