@@ -1,0 +1,56 @@
+"""Options of training commands: light to import, so that `--help` is quick."""
+
+import dataclasses
+
+from plait.config import option
+from plait.data.batches import BatchConfig
+from plait.data.corpus import CorpusConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    out: str = option("runs/run", "folder of the run: checkpoints, metrics.jsonl, run.json, best.safetensors")
+    steps: int = option(1000, "optimiser steps")
+    seed: int = option(0, "of everything that is drawn in the run")
+    learning_rate: float = option(1e-3, "peak learning rate")
+    warmup: int = option(100, "steps of linear warm-up; after them the rate falls along a cosine to 0")
+    weight_decay: float = option(0.01, "of matrices; vectors (biases, norms) have none")
+    clip: float = option(1.0, "largest norm of the gradient")
+    validate_every: int = option(250, "steps between validations")
+    patience: int = option(0, "stop after so many validations without a better one; 0: never")
+    checkpoint_minutes: float = option(3.0, "minutes between checkpoints")
+    log_every: int = option(10, "steps between lines of metrics.jsonl")
+    threads: int = option(0, "threads of torch; 0: as many as it takes")
+    workers: int = option(0, "processes that prepare batches; 0: none")
+    device: str = option("auto", "auto, cpu, cuda or mps")
+    precision: str = option("32-true", "Lightning's name of the arithmetic: 32-true, bf16-mixed, ...")
+
+
+@dataclasses.dataclass(frozen=True)
+class EncoderSizes:
+    """The options of `GVPEncoderConfig`, as flags."""
+
+    node_scalars: int = option(64, "scalars of a node")
+    node_vectors: int = option(16, "vector channels of a node")
+    edge_scalars: int = option(32, "scalars of an edge")
+    edge_vectors: int = option(1, "vector channels of an edge")
+    layers: int = option(3, "rounds of message passing")
+    message_layers: int = option(3, "perceptrons that make a message")
+    radius: float = option(10.0, "residues are joined below this C-alpha distance (angstrom)")
+    neighbours: int = option(16, "nearest residues that each hears; 0: all within the radius")
+    dropout: float = option(0.1, "in training")
+    decoder_hidden: int = option(128, "width of the decoder, which is set aside afterwards")
+
+
+@dataclasses.dataclass(frozen=True)
+class QuantiserConfig:
+    """One training of a structure encoder."""
+
+    data: CorpusConfig = option(CorpusConfig(), "chains to train on; validation clusters are taken beside them")
+    batch: BatchConfig = option(BatchConfig(), "how batches are made")
+    encoder: EncoderSizes = option(EncoderSizes(), "size of the encoder")
+    noise: float = option(0.1, "standard deviation of the noise on N, CA and C (angstrom)")
+    profile_weight: float = option(
+        0.0, "weight of a second loss: the cross-entropy of the same output against the evolutionary profile"
+    )
+    run: RunConfig = option(RunConfig(), "the run")

@@ -1,0 +1,224 @@
+"""A training run: Lightning underneath, one record of metrics, and a resumption that gives the same loss curve."""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from torch.utils.data import DataLoader, Dataset
+
+from plait.data.base import short_digest
+from plait.errors import InputError
+from plait.objectives.base import Term, total
+from plait.training.options import RunConfig
+
+
+class Steps(Dataset):
+    """Prepared batches by step number; what a step holds depends on the step alone."""
+
+    def __init__(self, prepare: Callable[[int], object], first: int, last: int):
+        self.prepare, self.first, self.last = prepare, first, last
+
+    def __len__(self) -> int:
+        return max(0, self.last - self.first)
+
+    def __getitem__(self, index: int):
+        return self.prepare(self.first + index)
+
+
+class Learner(lightning.LightningModule):
+    """A model and how to ask it: `terms(model, batch)` gives named loss terms."""
+
+    def __init__(
+        self, model: torch.nn.Module, terms: Callable[[torch.nn.Module, object], dict[str, Term]], run: RunConfig
+    ):
+        super().__init__()
+        self.model, self.terms, self.run = model, terms, run
+
+    def training_step(self, batch, _):
+        # Dropout draws from the step's number, so that a resumed run draws the same.
+        torch.manual_seed(int(np.random.SeedSequence([self.run.seed, 2, self.global_step]).generate_state(1)[0]))
+        terms = self.terms(self.model, batch)
+        self.last_terms = terms
+        return total(terms)
+
+    def transfer_batch_to_device(self, batch, device, _):
+        return batch.to(device) if hasattr(batch, "to") else batch
+
+    def configure_optimizers(self):
+        matrices = [p for p in self.model.parameters() if p.requires_grad and p.ndim >= 2]
+        vectors = [p for p in self.model.parameters() if p.requires_grad and p.ndim < 2]
+        optimizer = torch.optim.AdamW(
+            [{"params": matrices, "weight_decay": self.run.weight_decay}, {"params": vectors, "weight_decay": 0.0}],
+            lr=self.run.learning_rate,
+            betas=(0.9, 0.98),
+        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_factor(step, self.run))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def rate_factor(step: int, run: RunConfig) -> float:
+    """Share of the peak learning rate at a step: linear warm-up, then a cosine that ends at 0."""
+    if step < run.warmup:
+        return (step + 1) / run.warmup
+    progress = (step - run.warmup) / max(1, run.steps - run.warmup)
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+class Recorder(Callback):
+    """Writes metrics.jsonl, validates, keeps the best weights and stops where nothing gets better."""
+
+    def __init__(self, run: RunConfig, validate: Callable[[torch.nn.Module], dict[str, float]], criterion: str):
+        self.run, self.validate, self.criterion = run, validate, criterion
+        self.folder = Path(run.out)
+        self.best, self.since_best, self.started = math.inf, 0, time.time()
+
+    def state_dict(self):
+        return {"best": self.best, "since_best": self.since_best}
+
+    def load_state_dict(self, state):
+        self.best, self.since_best = state["best"], state["since_best"]
+
+    def on_train_start(self, trainer, learner):
+        records = self.folder / "metrics.jsonl"
+        if records.exists():
+            kept = [
+                line for line in records.read_text().splitlines() if json.loads(line)["step"] <= trainer.global_step
+            ]
+            records.write_text("".join(line + "\n" for line in kept))
+        self.started = time.time()
+
+    def on_train_batch_end(self, trainer, learner, *_):
+        step = trainer.global_step
+        if step % self.run.log_every == 0 or step == self.run.steps:
+            values = {f"train_{name}": float(term.value.detach()) for name, term in learner.last_terms.items()}
+            rate = trainer.optimizers[0].param_groups[0]["lr"]
+            self._write(step, {**values, "learning_rate": rate})
+        if step % self.run.validate_every == 0 or step == self.run.steps:
+            self._validate(trainer, learner, step)
+
+    def _validate(self, trainer, learner, step):
+        learner.eval()
+        with torch.no_grad():
+            values = self.validate(learner.model)
+        learner.train()
+        self._write(step, {f"valid_{name}": value for name, value in values.items()})
+        if values[self.criterion] < self.best:
+            self.best, self.since_best = values[self.criterion], 0
+            save_weights(learner.model, self.folder / "best.safetensors")
+        else:
+            self.since_best += 1
+            if self.run.patience and self.since_best >= self.run.patience:
+                trainer.should_stop = True
+
+    def _write(self, step: int, values: dict[str, float]):
+        line = {"step": step, "seconds": round(time.time() - self.started, 1)}
+        line.update({name: round(value, 6) for name, value in values.items()})
+        with (self.folder / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def fit(
+    model: torch.nn.Module,
+    *,
+    terms: Callable,
+    prepare: Callable[[int], object],
+    validate: Callable[[torch.nn.Module], dict[str, float]],
+    criterion: str,
+    run: RunConfig,
+    description: dict,
+) -> dict[str, float]:
+    """Train, or go on with, a run.
+
+    Parameters
+    ----------
+    terms : function (model, batch) -> dict of Term
+    prepare : function step -> batch
+        Depends on the step alone.
+    validate : function model -> dict of float
+        The run keeps the weights with the least `criterion` of it.
+    description : dict
+        What makes the run what it is (configuration, digests of data); a folder with another one is not gone on with.
+
+    Returns
+    -------
+    dict
+        The validation of the best weights, which are loaded into `model`.
+    """
+    folder = Path(run.out)
+    folder.mkdir(parents=True, exist_ok=True)
+    _check_same_run(folder, description)
+    torch.set_flush_denormal(True)
+    if run.threads:
+        torch.set_num_threads(run.threads)
+    checkpoint = folder / "last.ckpt"
+    first = torch.load(checkpoint, weights_only=False)["global_step"] if checkpoint.exists() else 0
+    loader = DataLoader(Steps(prepare, first, run.steps), batch_size=None, shuffle=False, num_workers=run.workers)
+    saver = ModelCheckpoint(
+        dirpath=folder,
+        filename="last",
+        enable_version_counter=False,
+        save_top_k=1,
+        train_time_interval=timedelta(minutes=run.checkpoint_minutes),
+        save_on_train_epoch_end=False,
+    )
+    trainer = lightning.Trainer(
+        accelerator={"auto": "auto", "cuda": "gpu"}.get(run.device, run.device),
+        devices=1,
+        precision=run.precision,
+        max_steps=run.steps,
+        max_epochs=-1,
+        gradient_clip_val=run.clip,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=[Recorder(run, validate, criterion), saver],
+        num_sanity_val_steps=0,
+    )
+    if first < run.steps:
+        trainer.fit(
+            Learner(model, terms, run), loader, ckpt_path=str(checkpoint) if first else None, weights_only=False
+        )
+        trainer.save_checkpoint(checkpoint)
+    load_weights(model, folder / "best.safetensors")
+    model.eval()
+    with torch.no_grad():
+        return validate(model)
+
+
+def save_weights(model: torch.nn.Module, path: Path) -> None:
+    """The model's tensors as safetensors, whole or not at all."""
+    from safetensors.torch import save_file
+
+    part = path.with_suffix(".part")
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}, part)
+    part.replace(path)
+
+
+def load_weights(model: torch.nn.Module, path: Path) -> None:
+    """Tensors of `save_weights` into the model."""
+    from safetensors.torch import load_file
+
+    model.load_state_dict(load_file(path))
+
+
+def _check_same_run(folder: Path, description: dict) -> None:
+    record = folder / "run.json"
+    text = json.dumps(description, indent=1, sort_keys=True)
+    if record.exists() and json.loads(record.read_text())["run"] != json.loads(text):
+        raise InputError(
+            "the folder holds another run",
+            file=record,
+            do="Choose another --run.out, or remove the folder to start over.",
+        )
+    from plait import __version__
+
+    versions = {"plait": __version__, "torch": torch.__version__, "lightning": lightning.__version__}
+    digest = short_digest(text.encode())
+    record.write_text(json.dumps({"digest": digest, "versions": versions, "run": json.loads(text)}, indent=1))
