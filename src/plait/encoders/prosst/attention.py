@@ -202,7 +202,7 @@ def skew(product, length):
 
 
 def block_table(table, start, rows, length):
-    """The rows of a table by distance (H, 2 L' - 1, c), L' >= L, that `rows` rows from `start` on meet: (H, n + L - 1, c)."""
+    """What `rows` rows from `start` on meet of a table by distance: (H, n + L - 1, c) of (H, 2 L' - 1, c), L' >= L."""
     middle = table.shape[-2] // 2
     first = middle - start - rows + 1
     return table[..., first : first + rows + length - 1, :]

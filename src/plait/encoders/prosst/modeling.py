@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from plait.encoders.prosst.attention import ProsstSelfAttention
 from plait.encoders.prosst.configuration import ProsstConfig
+from plait.encoders.prosst.features import RESIDUE_COLUMNS, ProsstBatch, prepare
 from plait.errors import InputError
 
 ACTIVATIONS = {"gelu": F.gelu, "relu": F.relu, "silu": F.silu}
@@ -196,6 +197,8 @@ class ProsstForMaskedLM(nn.Module):
     """The language model with its head.
 
     `state_dict()` has exactly the published names (spec B7), and `profile.weight`, `profile.bias` with `profile_head`.
+    `tokenizer` is a `plait.tokenizers.base.Tokenizer`, set by who builds the model; `prepare` and `log_probabilities`
+    ask it for structure tokens that they are not given.
 
     Parameters
     ----------
@@ -211,6 +214,7 @@ class ProsstForMaskedLM(nn.Module):
         self.prosst = ProsstModel(config)
         self.cls = ProsstHead(config)
         self.profile = nn.Linear(config.hidden_size, 20) if config.profile_head else None
+        self.tokenizer = None
         initialise(self, config)
 
     def forward(
@@ -230,6 +234,41 @@ class ProsstForMaskedLM(nn.Module):
         if labels is not None:
             output.loss = F.cross_entropy(output.logits.flatten(0, 1).float(), labels.flatten().long())
         return output
+
+    def prepare(self, proteins, *, structure_tokens=None, masked=None) -> ProsstBatch:
+        """See `plait.encoders.prosst.features.prepare`."""
+        return prepare(
+            self.config, proteins, tokenizer=self.tokenizer, structure_tokens=structure_tokens, masked=masked
+        )
+
+    @torch.no_grad()
+    def log_probabilities(self, protein, *, structure_tokens=None, masked=None) -> torch.Tensor:
+        """Log-probabilities of the twenty residues at each position, float32 [L, 20], natural logarithms.
+
+        They are taken over all tokens (spec B8), so a row's probabilities add up to slightly less than 1; columns are
+        in the order of `vocabulary.RESIDUES`.
+
+        Parameters
+        ----------
+        protein : Protein, str or ProsstBatch
+            For a sequence of one-letter codes `structure_tokens` must be given where the model reads them; for a batch
+            the rows of all its proteins follow one another.
+        structure_tokens : int [L], optional
+        masked : bool [L] or indices, optional
+            Residues that the model does not see.
+        """
+        batch = protein
+        if not isinstance(protein, ProsstBatch):
+            tokens = None if structure_tokens is None else [structure_tokens]
+            batch = self.prepare([protein], structure_tokens=tokens, masked=[masked])
+        batch = batch.to(self.cls.predictions.transform.dense.weight.device)
+        training = self.training
+        self.eval()
+        try:
+            logits = self(*batch.pad()).logits
+        finally:
+            self.train(training)
+        return batch.unpad(logits).float().log_softmax(-1)[:, RESIDUE_COLUMNS]
 
 
 def encode(

@@ -1,0 +1,56 @@
+"""`ProsstEncoder`: ProSST behind the interface that all encoders share."""
+
+import torch
+
+from plait.encoders.base import Encoder, Representation
+from plait.encoders.prosst.configuration import ProsstConfig
+from plait.encoders.prosst.features import ProsstBatch, prepare
+from plait.encoders.prosst.modeling import ProsstForMaskedLM, ProsstModel
+from plait.registry import Reference, register
+
+
+@register("encoder")
+class ProsstEncoder(Encoder):
+    """The ProSST network without its language-model head.
+
+    `tokenizer` is a `plait.tokenizers.base.Tokenizer`, set by who builds the encoder; `prepare` asks it for structure
+    tokens that it is not given.
+    """
+
+    name = "prosst"
+    summary = "Language model over residues whose attention also sees structure tokens"
+    reference = Reference(
+        authors="Li, Tan, Ma, Zhong, Yu, Zhou, Ouyang, Zhou, Hong and Tan",
+        title="ProSST: protein language modeling with quantized structure and disentangled attention",
+        venue="NeurIPS",
+        year=2024,
+    )
+    Config = ProsstConfig
+
+    def __init__(self, config: ProsstConfig):
+        super().__init__()
+        self.config = config
+        self.prosst = ProsstModel(config)
+        self.tokenizer = None
+
+    @classmethod
+    def of(cls, model: ProsstForMaskedLM) -> "ProsstEncoder":
+        """The encoder of a language model; they share their parameters and tokenizer."""
+        with torch.device("meta"):
+            encoder = cls(model.config)
+        encoder.prosst, encoder.tokenizer = model.prosst, model.tokenizer
+        return encoder.train(model.training)
+
+    def prepare(self, proteins, *, structure_tokens=None, masked=None) -> ProsstBatch:
+        """See `plait.encoders.prosst.features.prepare`."""
+        return prepare(
+            self.config, proteins, tokenizer=self.tokenizer, structure_tokens=structure_tokens, masked=masked
+        )
+
+    def forward(self, batch: ProsstBatch) -> Representation:
+        """Last hidden states of residues [R, d], and their mean over each protein [B, d]."""
+        ids, structure, mask = batch.pad()
+        residue = batch.unpad(self.prosst(ids, structure, mask).last_hidden_state)
+        lengths = batch.residue_offsets.diff()
+        protein = torch.stack([part.mean(0) for part in residue.split(lengths.tolist())])
+        return Representation(residue, protein, batch.residue_offsets)
