@@ -47,6 +47,52 @@ SIDE_CHAINS = {
 ATOMS = {name: BACKBONE + side for name, side in SIDE_CHAINS.items()}
 """Heavy atoms of each residue inside a chain (the terminal OXT left out)."""
 
+MODIFIED = {
+    # Selenocysteine and pyrrolysine have letters of their own, which are not in `RESIDUES`.
+    "SEC": "CYS", "PYL": "LYS",
+    # Protonation states and bonds as molecular-dynamics programs name them.
+    "HID": "HIS", "HIE": "HIS", "HIP": "HIS", "HSD": "HIS", "HSE": "HIS", "HSP": "HIS",
+    "CYX": "CYS", "CYM": "CYS", "CYS2": "CYS", "ASH": "ASP", "ASPP": "ASP", "GLH": "GLU", "GLUP": "GLU",
+    "LYN": "LYS", "LSN": "LYS", "ARN": "ARG", "TYM": "TYR",
+}  # fmt: skip
+"""Parents of modified residues beyond those that gemmi's residue table knows."""
+
+CHROMOPHORES = frozenset(
+    [
+        "CRO",
+        "CR2",
+        "CRQ",
+        "CRF",
+        "CRX",
+        "CRU",
+        "CRG",
+        "CRK",
+        "CRW",
+        "CSY",
+        "CH6",
+        "CH7",
+        "NRQ",
+        "NYG",
+        "NYC",
+        "GYS",
+        "PIA",
+        "RC7",
+        "CFY",
+        "OFM",
+        "IEY",
+        "MDO",
+        "CWR",
+        "X9Q",
+    ]
+)
+"""Residues grown together from several: no single parent, so unknown."""
+
+NUCLEOTIDES = frozenset(("A", "C", "G", "U", "I", "T", "DA", "DC", "DG", "DT", "DU", "DI", "N", "DN"))
+"""The standard nucleotides."""
+
+WATERS = frozenset(("HOH", "DOD", "WAT", "H2O", "TIP", "TIP2", "TIP3", "TIP4", "TIP5", "SPC", "SOL", "OH2"))
+"""Names of water, deposited and from simulations."""
+
 ELEMENTS = (
     "X", "H", "C", "N", "O", "S", "P", "SE", "F", "CL", "BR", "I", "B", "SI",
     "NA", "MG", "K", "CA", "MN", "FE", "CO", "NI", "CU", "ZN", "MO", "CD", "HG",

@@ -1,0 +1,211 @@
+"""What gemmi does not check in the text of a PDB file: models, coordinate columns, cut and shifted lines.
+
+gemmi reads letters in a coordinate as a number, shifted columns as other residues, and gives up at MODEL without
+ENDMDL and at entry codes in columns 73 to 80; so the lines are looked at first, all at once, as an array of bytes.
+"""
+
+import dataclasses
+import re
+
+import numpy as np
+
+from plait.errors import InputError
+from plait.structure.protein import Remark
+
+_WIDTH = 80
+_FIELDS = {"x": (30, 38), "y": (38, 46), "z": (46, 54)}
+_PREDICTORS = {b"ALPHAFOLD": "AlphaFold", b"ESMFOLD": "ESMFold", b"COLABFOLD": "ColabFold", b"OMEGAFOLD": "OmegaFold"}
+_SAYS_WHERE_FROM = re.compile(rb"^(?:TITLE|REMARK|HEADER|COMPND|EXPDTA|AUTHOR).*$", re.MULTILINE)
+_EXPERIMENT = re.compile(rb"^EXPDTA    (.*)$", re.MULTILINE)
+
+
+@dataclasses.dataclass(frozen=True)
+class PdbText:
+    """The coordinate lines of one model, mended where they may be, and what the rest of the file says.
+
+    Attributes
+    ----------
+    atoms : bytes
+    first_line : int
+        Number of the first line of `atoms` in the file, from 1.
+    models : int
+    atoms_before_ter : dict of bytes to int
+        By chain that has a TER record, how many of its atoms stand before it.
+    predicted_by, experiment : str
+        Empty if the file names none.
+    remarks : tuple of Remark
+    """
+
+    atoms: bytes
+    first_line: int
+    models: int
+    atoms_before_ter: dict[bytes, int]
+    predicted_by: str
+    experiment: str
+    remarks: tuple[Remark, ...]
+
+
+def inspect_pdb(data: bytes, file, model: int) -> PdbText:
+    """Find one model's lines in a PDB file and check their coordinate columns.
+
+    Raises
+    ------
+    InputError
+        No such model, no coordinate lines, or a coordinate that is no number; it names the line.
+    """
+    if b"\n" not in data and b"\r" in data:
+        data = data.replace(b"\r", b"\n")
+    buffer = np.frombuffer(data + b"\n" + b" " * _WIDTH, np.uint8)
+    ends = np.flatnonzero(buffer[: len(data) + 1] == ord("\n"))
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    heads = buffer[starts[:, None] + np.arange(6)]  # (lines, 6)
+    is_atom = _begins(heads, b"ATOM  ") | _begins(heads, b"HETATM")
+    first, last, models = _lines_of_model(heads, is_atom, file, model)
+    atoms = np.arange(first, last)[is_atom[first:last]]
+    if not len(atoms):
+        raise InputError(
+            "no atoms",
+            file=file,
+            place=f"model {model}" if models > 1 else None,
+            got=f"{len(starts)} lines without ATOM or HETATM records" if models <= 1 else "an empty model",
+            expected="coordinates of a protein",
+        )
+    lengths = ends[atoms] - starts[atoms]
+    _check_cut(data, buffer, starts, ends, atoms, file)
+    short = np.flatnonzero(lengths < _FIELDS["z"][1])
+    if len(short):
+        line = int(atoms[short[0]])
+        raise InputError(
+            "coordinate line cut short",
+            file=file,
+            place=f"line {line + 1}",
+            got=f"{lengths[short[0]]} columns",
+            expected="at least 54",
+            do="Get the file again.",
+        )
+    lines = buffer[starts[atoms, None] + np.arange(_WIDTH)]  # [atoms, 80]; a short line runs on into the next
+    _check_numbers(lines, atoms, file)
+    chosen = data[starts[first] : ends[last - 1]] + b"\n"
+    chosen, remarks = _without_old_columns(chosen, lines, lengths, starts[atoms] - starts[first])
+    if models > 1:
+        remarks += (Remark("model", "", f"model {model} of {models} read"),)
+    return PdbText(
+        atoms=chosen,
+        first_line=first + 1,
+        models=models,
+        atoms_before_ter=_atoms_before_ter(heads[first:last], lines, atoms - first),
+        predicted_by=_predictor(data),
+        experiment=b" ".join(m[:60].strip() for m in _EXPERIMENT.findall(data[: 2**20])).decode("ascii", "replace"),
+        remarks=remarks,
+    )
+
+
+def _begins(heads: np.ndarray, record: bytes) -> np.ndarray:
+    return (heads[:, : len(record)] == np.frombuffer(record, np.uint8)).all(1)
+
+
+def _lines_of_model(heads: np.ndarray, is_atom: np.ndarray, file, model: int) -> tuple[int, int, int]:
+    """First line, line after the last, and the number of models that have atoms."""
+    marks = np.flatnonzero(_begins(heads, b"MODEL ") | _begins(heads, b"END"))
+    edges = [0, *(marks + 1).tolist(), len(heads)]
+    count = np.concatenate([[0], np.cumsum(is_atom)])
+    spans = [(a, b) for a, b in zip(edges[:-1], edges[1:]) if count[b] > count[a]]
+    if not 1 <= model <= max(len(spans), 1):
+        raise InputError(
+            "no such model",
+            file=file,
+            got=f"model {model}",
+            expected=f"1 to {len(spans)}",
+            do="Models are counted from 1.",
+        )
+    first, last = spans[model - 1] if spans else (0, len(heads))
+    return first, last, max(len(spans), 1)
+
+
+def _check_cut(data, buffer, starts, ends, atoms, file) -> None:
+    """Refuse a file that stops inside its last coordinate line."""
+    last = int(atoms[-1])
+    if last != len(starts) - 1 or len(atoms) < 2:
+        return
+    length = len(data[starts[last] : ends[last]].rstrip())
+    others = min(len(data[starts[i] : ends[i]].rstrip()) for i in atoms[:-1][-100:])
+    if length < others:
+        raise InputError(
+            "file cut in the middle of a coordinate line",
+            file=file,
+            place=f"line {last + 1}",
+            got=f"{length} columns",
+            expected=f"{others}",
+            do="Get the file again, or delete the last line.",
+        )
+
+
+def _check_numbers(lines: np.ndarray, atoms: np.ndarray, file) -> None:
+    """Refuse coordinates that are no numbers in their columns; nan, inf and ? pass and are dropped later."""
+    faults = []
+    for name, (begin, end) in _FIELDS.items():
+        field = lines[:, begin:end]  # (atoms, 8)
+        blank = field == ord(" ")
+        digit = (field >= ord("0")) & (field <= ord("9"))
+        sign = (field == ord("-")) | (field == ord("+"))
+        starts_word = ~blank & np.concatenate([np.ones((len(field), 1), bool), blank[:, :-1]], axis=1)
+        good = (
+            (blank | digit | sign | (field == ord("."))).all(1)
+            & (starts_word.sum(1) == 1)
+            & digit.any(1)
+            & ((field == ord(".")).sum(1) <= 1)
+            & ~(sign & ~starts_word).any(1)
+        )
+        for row in np.flatnonzero(~good):
+            text = field[row].tobytes().decode("latin-1").strip()
+            if text.lower() not in ("nan", "inf", "-inf", "-nan", "?"):
+                faults.append((int(row), name, text))
+                break
+    if faults:
+        row, name, text = min(faults)
+        begin, end = _FIELDS[name]
+        raise InputError(
+            f"{name} coordinate is not a number",
+            file=file,
+            place=f"line {atoms[row] + 1}",
+            got=repr(text),
+            expected=f"a number in columns {begin + 1} to {end}",
+            do="Are the columns of the PDB format shifted?" if " " in text or not text else None,
+        )
+
+
+def _without_old_columns(chosen: bytes, lines, lengths, offsets) -> tuple[bytes, tuple[Remark, ...]]:
+    """Blank columns 73 to 80 where they hold an entry code and line number (format before 1996)."""
+    wide = lengths >= _WIDTH
+    tail = lines[wide, 76:80]
+    digit = (tail >= ord("0")) & (tail <= ord("9"))
+    sign = (tail == ord("+")) | (tail == ord("-"))
+    odd = digit[:, :2].any(1) | (digit[:, 2:].any(1) & ~sign[:, 2:].any(1))
+    if not odd.any():
+        return chosen, ()
+    mended = np.frombuffer(chosen, np.uint8).copy()
+    mended[offsets[wide, None] + np.arange(72, 80)] = ord(" ")
+    text = "columns 73 to 80 hold no element or charge (old format): elements taken from the atom names"
+    return mended.tobytes(), (Remark("old format", "", text),)
+
+
+def _atoms_before_ter(heads: np.ndarray, lines: np.ndarray, atoms: np.ndarray) -> dict[bytes, int]:
+    found: dict[bytes, int] = {}
+    names = lines[:, 20:22]
+    for line in np.flatnonzero(_begins(heads, b"TER")):
+        before = int(np.searchsorted(atoms, line))
+        if before:
+            chain = names[before - 1]
+            count = int((names[:before] == chain).all(1).sum())
+            found.setdefault(chain.tobytes().strip(), count)
+    return found
+
+
+def _predictor(data: bytes) -> str:
+    if _EXPERIMENT.search(data[: 2**20]) and b"THEORETICAL MODEL" not in data[: 2**20]:
+        return ""
+    for line in _SAYS_WHERE_FROM.findall(data[: 2**18]):
+        for word, name in _PREDICTORS.items():
+            if word in line.upper():
+                return name
+    return ""
