@@ -1,0 +1,144 @@
+"""From a name, a folder or a hub id to a `Model`; and from a `Model` to a folder."""
+
+import json
+import re
+from pathlib import Path
+
+from plait.config import from_dict, to_dict
+from plait.data.base import short_digest
+from plait.errors import InputError, closest
+from plait.models.catalogue import DEFAULT, bundled
+from plait.models.model import Model, Scoring
+
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+PICKLES = {".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle", ".joblib"}
+
+
+def load(name=None, *, tokenizer=None) -> Model:
+    """The model of a name, folder or hub id.
+
+    Parameters
+    ----------
+    name : str, path, Model or None
+        A bundled model's name (`plait models` lists them; the default if None), a folder of plait's or of the published
+        ProSST layout, or a hub id "owner/name", which is downloaded once and then kept by huggingface_hub. A Model is
+        returned as it is.
+    tokenizer : str, path or Tokenizer, optional
+        A registered name or the folder of a structure tokenizer, for folders of the published layout, which have none.
+
+    Raises
+    ------
+    InputError
+        If there is no such model, or what is there is no model.
+    """
+    if isinstance(name, Model):
+        return name
+    name = DEFAULT if name is None else str(name)
+    path = Path(name)
+    if name in bundled():
+        return _read(bundled()[name], name, tokenizer)
+    if path.is_dir():
+        return _read(path, path.name, tokenizer)
+    if path.suffix.lower() in PICKLES:
+        raise InputError(
+            "checkpoints that are pickles can run code and are not read" if path.exists() else "no such file",
+            file=name,
+            expected="a folder with config.json and model.safetensors",
+            do="plait models convert makes one.",
+        )
+    if path.is_file():
+        raise InputError("a file, where a model is a folder", file=name, expected="config.json and model.safetensors")
+    if HUB_ID.fullmatch(name):
+        return _read(_download(name), name, tokenizer)
+    near = closest(name, bundled())
+    raise InputError(
+        "unknown model",
+        got=repr(name),
+        expected="a bundled model (" + ", ".join(bundled()) + "), a folder, or a hub id owner/name",
+        do=f"Did you mean {near!r}?" if near else None,
+    )
+
+
+def save(model: Model, folder) -> None:
+    """Write a model's folder: model.json, config.json, model.safetensors and the tokenizer beside them."""
+    from plait.encoders.prosst.published import save_folder
+
+    folder = Path(folder)
+    save_folder(model.network, folder)
+    if model.tokenizer is not None:
+        model.tokenizer.save(folder / "tokenizer")
+    record = {"format": 1, "name": model.name, "scoring": to_dict(model.scoring), "card": model.card}
+    part = folder / ".model.json.part"
+    part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    part.replace(folder / "model.json")
+
+
+def _read(folder: Path, name: str, tokenizer) -> Model:
+    from plait.encoders.prosst.published import load_folder
+
+    weights = folder / "model.safetensors"
+    network = load_folder(folder)
+    record = {}
+    if (folder / "model.json").is_file():
+        try:
+            record = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError("cannot be read as JSON", file=folder / "model.json", got=error) from None
+    scoring = from_dict(Scoring, record.get("scoring", {}), file=folder / "model.json", place="scoring")
+    if tokenizer is not None:
+        tokenizer = load_tokenizer(tokenizer)
+    elif (folder / "tokenizer").is_dir():
+        tokenizer = load_tokenizer(folder / "tokenizer")
+    elif network.config.has_structure and network.config.tokenizer not in ("random", "gvp", "gvp-chain"):
+        tokenizer = load_tokenizer(network.config.tokenizer)
+    if tokenizer is not None and network.config.has_structure and tokenizer.size != network.config.structure_states:
+        raise InputError(
+            "the tokenizer is not the model's",
+            file=name,
+            got=f"{tokenizer.size} states",
+            expected=f"{network.config.structure_states} states",
+            do="Give the tokenizer that the model was trained with.",
+        )
+    card = record.get("card") or {"name": name, "trained_on": "not stated: a folder of the published layout"}
+    digest = short_digest(weights.read_bytes())
+    return Model(record.get("name", name), network, tokenizer, scoring, card, digest)
+
+
+def load_tokenizer(tokenizer):
+    """The structure tokenizer of a registered name (one that needs no weights) or in a folder."""
+    from plait.registry import get, parts
+    from plait.tokenizers.base import Tokenizer
+
+    if isinstance(tokenizer, Tokenizer):
+        return tokenizer
+    path = Path(tokenizer)
+    if path.is_dir():
+        file = path / "config.json"
+        try:
+            name = json.loads(file.read_text(encoding="utf-8"))["tokenizer"]
+        except (OSError, ValueError, KeyError, TypeError):
+            raise InputError("not a tokenizer's folder", file=file, expected='a config.json with "tokenizer"') from None
+        return get("tokenizer", name).load(path)
+    if str(tokenizer) in bundled():
+        return load_tokenizer(bundled()[str(tokenizer)] / "tokenizer")
+    if str(tokenizer) not in parts("tokenizer") and ("/" in str(tokenizer) or path.suffix):
+        raise InputError("no such tokenizer folder", file=tokenizer)
+    cls = get("tokenizer", str(tokenizer))
+    return cls.default() if hasattr(cls, "default") else cls(cls.Config())
+
+
+def _download(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+
+    patterns = ["config.json", "model.safetensors", "model.json", "tokenizer/*"]
+    try:
+        return Path(snapshot_download(name, allow_patterns=patterns))
+    except RepositoryNotFoundError:
+        raise InputError("no such model on the hub", got=repr(name), do="Check owner and name.") from None
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        raise InputError(
+            "the model is not in the cache and could not be downloaded",
+            got=repr(name),
+            do=f"Is there a network? Else give a folder. ({type(error).__name__})",
+        ) from None
