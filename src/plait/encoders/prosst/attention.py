@@ -52,25 +52,27 @@ class ProsstSelfAttention(nn.Module):
         self.ss_q_proj = nn.Linear(width, width) if config.has_term("ss2aa") else None
         rotary = config.position_embedding_type == "rotary" and config.relative_attention
         self.rotary_embeddings = RotaryEmbeddings(config.head_size) if rotary else None
-        self._tables = None
+        self._kept_tables = None
 
     def forward(self, hidden, structure, positions, mask, return_probabilities=False):
         left, right, query, key, value = self._vectors(hidden, structure)
-        lean = mask.dim() == 2 and not (return_probabilities or torch.is_grad_enabled() or self.training)
-        if lean:
-            tables = self._cached_tables(positions, hidden.shape[1])
-            context = torch.zeros_like(hidden)
-            for b, real in enumerate(mask):
-                length = int(real.nonzero()[-1]) + 1 if bool(real.any()) else 0
-                # key_bias is only needed where padding stands between real tokens
-                key_bias = None if bool(real[:length].all()) else _key_bias(real[:length], hidden.dtype)
-                rows = [None if x is None else x[b, :, :length] for x in (left, right, query, key, value)]
-                _attend_lean(*rows, tables, hidden.shape[1], key_bias, context[b, :length])
-            context *= mask[:, :, None]
-            return context, None
-        tables = self._project(positions, hidden.shape[1])
-        context, probabilities = self._attend(left, right, query, key, value, tables, mask, return_probabilities)
-        return context.transpose(1, 2).flatten(2), probabilities
+        tables = self._tables(positions, hidden.shape[1])
+        dropout = self.dropout if self.training else 0.0
+        if mask.dim() == 3 or return_probabilities:
+            context, probabilities = attend_dense(left, right, query, key, value, tables, mask, dropout)
+            return context.transpose(1, 2).flatten(2), probabilities
+        contexts = []
+        vectors = (left, right, query, key, value)
+        for real, *sequence in zip(mask, *(x.unbind(0) for x in vectors), strict=True):
+            length = int(real.nonzero()[-1]) + 1 if bool(real.any()) else 0
+            sequence = [x[:, :length] for x in sequence]
+            # a bias is only needed where padding stands between real tokens
+            key_bias = None if bool(real[:length].all()) else _key_bias(real[:length], hidden.dtype)
+            context = attend(*sequence, tables, key_bias, dropout)
+            if key_bias is not None:
+                context = context * real[:length, None]
+            contexts.append(F.pad(context, (0, 0, 0, len(real) - length)))
+        return torch.stack(contexts), None
 
     def _split(self, x):
         return x.unflatten(-1, (self.heads, self.head_size)).transpose(1, 2)  # (B, H, L, c)
@@ -124,51 +126,23 @@ class ProsstSelfAttention(nn.Module):
     def _extend(self, table, row):
         return table[row].unflatten(-1, (self.heads, self.head_size)).transpose(0, 1)
 
-    def _cached_tables(self, positions, length):
+    def _tables(self, positions, length):
+        """The projected tables; kept from call to call in inference if they are small."""
         if self.pos_proj is None and self.pos_q_proj is None:
             return None, None
         size = 2 * (2 * length - 1) * self.heads * self.head_size * positions.element_size()
-        if size > CACHE_BYTES:
-            self._tables = None
+        if torch.is_grad_enabled() or self.training or size > CACHE_BYTES:
+            self._kept_tables = None
             return self._project(positions, length)
         parameters = [positions]
         parameters += [p for layer in (self.pos_proj, self.pos_q_proj) if layer is not None for p in layer.parameters()]
+        if any(p.is_inference() for p in parameters):
+            return self._project(positions, length)
         # an optimiser step, a loaded state or a move to another device or dtype changes one of these
-        state = (length, *((p.data_ptr(), p._version, p.dtype, p.device) for p in parameters if not p.is_inference()))
-        if self._tables is None or self._tables[0] != state:
-            self._tables = (state, self._project(positions, length))
-        return self._tables[1]
-
-    # -- the path with gradients, a batch at a time
-
-    def _attend(self, left, right, query, key, value, tables, mask, return_probabilities):
-        towards, backwards = tables
-        if mask.dim() == 2:
-            pair, real = mask[:, None, None, :], mask[:, None, :, None]
-        else:
-            pair, real = mask[:, None], None
-        bias = None
-        if towards is not None:
-            bias = position_term(query, towards)
-        if backwards is not None:
-            term = position_term(key, backwards).transpose(-1, -2)
-            bias = term if bias is None else bias + term
-        blocked = torch.finfo(query.dtype).min
-        if bias is not None:
-            bias = bias.masked_fill(~pair, blocked)
-        elif not bool(mask.all()):
-            bias = torch.zeros_like(pair, dtype=query.dtype).masked_fill(~pair, blocked)
-        dropout = self.dropout if self.training else 0.0
-        if real is None or return_probabilities:
-            score = left @ right.transpose(-1, -2)
-            probabilities = torch.softmax(score if bias is None else score + bias, -1)
-            probabilities = probabilities.masked_fill(~pair, 0)
-            if real is not None:
-                probabilities = probabilities * real
-            return F.dropout(probabilities, dropout) @ value, probabilities
-        padded = F.pad(value, (0, left.shape[-1] - value.shape[-1]))
-        context = F.scaled_dot_product_attention(left, right, padded, bias, dropout, scale=1.0)
-        return context[..., : self.head_size] * real, None
+        state = (length, *((p.data_ptr(), p._version, p.dtype, p.device) for p in parameters))
+        if self._kept_tables is None or self._kept_tables[0] != state:
+            self._kept_tables = (state, self._project(positions, length))
+        return self._kept_tables[1]
 
 
 class RotaryEmbeddings(nn.Module):
@@ -208,60 +182,85 @@ def block_table(table, start, rows, length):
     return table[..., first : first + rows + length - 1, :]
 
 
-def position_term(vectors, table):
-    """Products of `vectors` (B, H, L, c) with the rows of `table` (H, 2 L - 1, c): (B, H, L, L).
+def attend(left, right, query, key, value, tables, key_bias=None, dropout=0.0):
+    """Attention of one sequence: vectors (H, L, .), tables (H, 2 L' - 1, c) with L' >= L; gives (L, D).
 
-    Element (a, b) is vectors[a] . table[b - a + L - 1].
+    Without gradients few heads are computed together, and the largest thing made is their (heads, L, L).
     """
-    length = vectors.shape[-2]
-    blocks, start = [], 0
-    for block in vectors.split(BLOCK, dim=-2):
-        rows = block_table(table, start, block.shape[-2], length)
-        blocks.append(skew(block @ rows.transpose(-1, -2), length))
-        start += block.shape[-2]
-    return torch.cat(blocks, -2) if len(blocks) > 1 else blocks[0]
+    heads, length = value.shape[:2]
+    together = heads
+    if not torch.is_grad_enabled():
+        together = max(1, min(heads, SCORE_BYTES // max(1, length * length * value.element_size())))
+    if together == heads:
+        return _attend_heads(left, right, query, key, value, *tables, key_bias, dropout).transpose(0, 1).flatten(1)
+    context = value.new_empty(length, heads, value.shape[2])
+    for first in range(0, heads, together):
+        some = slice(first, first + together)
+        arguments = (x if x is None else x[some] for x in (left, right, query, key, value, *tables))
+        context[:, some] = _attend_heads(*arguments, key_bias, dropout).transpose(0, 1)
+    return context.flatten(1)
+
+
+def _attend_heads(left, right, query, key, value, towards, backwards, key_bias, dropout):
+    length = value.shape[1]
+    # position -> residue comes by blocks of keys and is wanted by blocks of queries: views of tiles do both
+    tiles = []
+    if backwards is not None:
+        for start in range(0, length, BLOCK):
+            tiles.append(position_term(key, backwards, start).split(BLOCK, dim=2))
+    right, contexts = right.transpose(1, 2), []
+    for number, block in enumerate(left.split(BLOCK, dim=1)):
+        if towards is not None:
+            score = torch.baddbmm(position_term(query, towards, number * BLOCK), block, right)
+        else:
+            score = torch.bmm(block, right)
+        if tiles:
+            score += torch.cat([column[number].transpose(1, 2) for column in tiles], 2)
+        if key_bias is not None:
+            score += key_bias
+        probabilities = torch.softmax(score, -1)
+        del score
+        contexts.append(torch.bmm(F.dropout(probabilities, dropout, dropout > 0), value))
+    return torch.cat(contexts, 1)
+
+
+def position_term(vectors, table, start):
+    """Products of a block of `vectors` (H, L, c) from row `start` on with a table by distance: (H, n, L).
+
+    Element (a, b) is vectors[start + a] . (row of the table for b - (start + a)). It is a view of the product of the
+    block with all rows that it meets.
+    """
+    length = vectors.shape[1]
+    block = vectors[:, start : start + BLOCK]
+    rows = block.shape[1]
+    first = table.shape[1] // 2 - start - rows + 1
+    return skew(torch.bmm(block, table[:, first : first + rows + length - 1].transpose(1, 2)))
+
+
+def skew(product):
+    """The view (H, n, L) of `product` (H, n, n + L - 1) whose element (a, b) is product[a, n - 1 - a + b]."""
+    rows, width = product.shape[1:]
+    flat = product.flatten(1)[:, rows - 1 : rows - 1 + rows * (width - 1)]
+    return flat.unflatten(1, (rows, width - 1))[:, :, : width - rows + 1]
+
+
+def attend_dense(left, right, query, key, value, tables, mask, dropout=0.0):
+    """Attention of a batch (B, H, L, .) with every matrix made: context (B, H, L, c), probabilities (B, H, L, L).
+
+    For a `mask` of pairs (B, L, L), and where the probabilities themselves are asked for.
+    """
+    towards, backwards = tables
+    pair = mask[:, None] if mask.dim() == 3 else mask[:, None, :, None] & mask[:, None, None, :]
+    score = left @ right.transpose(-1, -2)
+    distance = torch.arange(score.shape[-1], device=score.device)
+    distance = distance - distance[:, None] + score.shape[-1] - 1  # row of the table for b - a
+    for vectors, table, transpose in ((query, towards, False), (key, backwards, True)):
+        if table is not None:
+            term = (vectors @ table.transpose(-1, -2)).gather(-1, distance.expand(score.shape))
+            score = score + (term.transpose(-1, -2) if transpose else term)
+    probabilities = torch.softmax(score.masked_fill(~pair, torch.finfo(score.dtype).min), -1).masked_fill(~pair, 0)
+    return F.dropout(probabilities, dropout, dropout > 0) @ value, probabilities
 
 
 def _key_bias(real, dtype):
     return torch.zeros(real.shape, dtype=dtype, device=real.device).masked_fill_(~real, torch.finfo(dtype).min)
-
-
-def _attend_lean(left, right, query, key, value, tables, table_length, key_bias, context):
-    """Attention of one sequence, few heads and 128 query rows at a time, written into `context` (L, D).
-
-    All vectors are (H, L, .); the largest thing made is one (heads together, L, L) matrix.
-    """
-    heads, length = value.shape[:2]
-    towards, backwards = tables
-    together = max(1, min(heads, SCORE_BYTES // max(1, length * length * value.element_size())))
-    context = context.unflatten(-1, (heads, -1))  # (L, H, c)
-    for first in range(0, heads, together):
-        some = slice(first, min(heads, first + together))
-        count = some.stop - first
-        bias = None
-        if backwards is not None:
-            # made by rows of keys, kept by rows of queries
-            bias = value.new_empty(count, length, length)
-            for start in range(0, length, BLOCK):
-                block = key[some, start : start + BLOCK]
-                rows = block_table(backwards[some], start, block.shape[1], length)
-                term = skew(block @ rows.transpose(1, 2), length)
-                bias[:, :, start : start + block.shape[1]] = term.transpose(1, 2)
-        for start in range(0, length, BLOCK):
-            stop = min(length, start + BLOCK)
-            opposite = right[some].transpose(1, 2)
-            if towards is not None:
-                block = query[some, start:stop]
-                rows = block_table(towards[some], start, stop - start, length)
-                term = skew(block @ rows.transpose(1, 2), length)
-                score = torch.baddbmm(term, left[some, start:stop], opposite)
-                del term
-            else:
-                score = torch.bmm(left[some, start:stop], opposite)
-            if bias is not None:
-                score += bias[:, start:stop]
-            if key_bias is not None:
-                score += key_bias
-            probabilities = torch.softmax(score, -1)
-            del score
-            context[start:stop, some] = torch.bmm(probabilities, value[some]).transpose(0, 1)

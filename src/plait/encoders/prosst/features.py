@@ -1,4 +1,4 @@
-"""From proteins to what the language model reads: residue and structure tokens, ragged, and padded at the last moment."""
+"""From proteins to what the language model reads: residue and structure tokens, padded at the last moment."""
 
 import dataclasses
 import zlib
