@@ -7,7 +7,7 @@ import numpy as np
 
 from plait.errors import InputError
 from plait.structure.atoms import APART, POLYMER, AtomTable
-from plait.structure.geometry import bonded
+from plait.structure.geometry import BOND_LIMIT, bonded
 from plait.structure.protein import Hetero, Protein, Remark
 from plait.structure.remarks import listed, on_hetero, on_residues
 from plait.structure.vocabulary import BACKBONE
@@ -41,11 +41,12 @@ def assemble(table: AtomTable, residue_kind: Callable, *, chain: str | None, fil
     several = np.unique(residue[table.altloc != 0])
     table, residue = _one_location_an_atom(table, residue, remarks)
     residues = _Residues.of(table, residue, residue_kind)
-    is_protein = _protein_residues(residues, _backbone(table, residue))
+    is_protein, rank = _protein_residues(residues, _backbone(table, residue))
     if not is_protein.any():
-        raise _no_protein(residues, file)
+        raise _no_protein(residues, table.models, file)
     wanted = _chosen(residues, is_protein, chain, remarks, file)
-    order = _by_chain(residues, np.flatnonzero(wanted))
+    order = np.flatnonzero(wanted)
+    order = _by_chain(residues, order[np.argsort(rank[order], kind="stable")])
     remarks += _on_altlocs(residues, several[wanted[several]])
     hetero = _hetero(table, residue, residues, ~is_protein)
     protein = _protein(table, residue, residues, order)
@@ -76,7 +77,11 @@ def _with_coordinates(table: AtomTable, remarks: list[Remark], file) -> AtomTabl
         return table
     if missing.mean() > _MOST_MISSING:
         raise InputError(
-            "coordinates missing", file=file, got=f"{missing.sum()} of {len(table)} atoms without", expected="numbers"
+            "most atoms lack coordinates" if missing.mean() > 0.5 else "many atoms lack coordinates",
+            file=file,
+            place=_place(table, int(np.argmax(missing))),
+            got=f"{missing.sum()} of {len(table)} atoms without",
+            expected="a number for each",
         )
     places = [
         f"{table.chain[i].decode()} {table.number[i]} {table.atom_name[i].decode()}" for i in np.flatnonzero(missing)
@@ -120,7 +125,7 @@ def _grouped(table: AtomTable, residue_kind: Callable, remarks: list[Remark]) ->
         chain[rows] = keys[index][0][:5] + b"-" + str(level + 1).encode()
     for name in dict.fromkeys(keys[index][0] for index in copies):
         most = max(level for index, level in copies.items() if keys[index][0] == name) + 1
-        text = f"{most} chains of this name with the same residue numbers: later ones are called {name.decode()}-2 and so on"
+        text = f"{most} chains of this name with the same numbers: later ones are called {name.decode()}-2 and so on"
         remarks.append(Remark("repeated chain", f"chain {name.decode()}", text))
     order = np.argsort(target[run], kind="stable")
     residue = target[run][order]
@@ -290,10 +295,11 @@ def _backbone(table: AtomTable, residue: np.ndarray) -> np.ndarray:
     return found
 
 
-def _protein_residues(residues: _Residues, backbone: np.ndarray) -> np.ndarray:
-    """bool [R]. Amino acids of the polymer; residues of other names if they have N, CA, C and are linked to one.
+def _protein_residues(residues: _Residues, backbone: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which residues are protein, bool [R], and their place along the chain, float [R].
 
-    A free amino acid (HETATM, not linked) is a ligand; capping groups (ACE, NH2) are no residues.
+    Amino acids of the polymer are, and residues of other names if they have N, CA, C and are linked to one. A free
+    amino acid (HETATM, not linked) is a ligand; capping groups (ACE, NH2) are no residues.
     """
     amino = residues.kind == "amino acid"
     whole = np.isfinite(backbone[:, :3]).all(axis=(1, 2))
@@ -303,13 +309,43 @@ def _protein_residues(residues: _Residues, backbone: np.ndarray) -> np.ndarray:
     to_previous = bonded(backbone, same)
     linked = to_previous.copy()
     linked[:-1] |= to_previous[1:]
-    return candidate & ((residues.polymer == POLYMER) | linked | (amino & ~residues.hetatm))
+    chosen = candidate & ((residues.polymer == POLYMER) | linked | (amino & ~residues.hetatm))
+    return _with_strays(residues, backbone, chosen, candidate)
 
 
-def _no_protein(residues: _Residues, file) -> InputError:
+def _with_strays(residues, backbone, chosen, candidate) -> tuple[np.ndarray, np.ndarray]:
+    """Put modified residues that a program wrote after the chain (as HETATM) back where they are bonded."""
+    chosen, rank = chosen.copy(), np.arange(len(chosen), dtype=float)
+    depth = np.zeros(len(chosen))
+    waiting = np.flatnonzero(candidate & ~chosen)
+    found = True
+    while found and len(waiting):
+        found = False
+        for index in waiting:
+            mates = np.flatnonzero(chosen & (residues.chain == residues.chain[index]))
+            before = np.linalg.norm(backbone[mates, 2] - backbone[index, 0], axis=1) <= BOND_LIMIT
+            after = np.linalg.norm(backbone[mates, 0] - backbone[index, 2], axis=1) <= BOND_LIMIT
+            if not (before.any() or after.any()):
+                continue
+            mate = mates[np.argmax(before if before.any() else after)]
+            depth[index] = depth[mate] + 1
+            rank[index] = rank[mate] + (1 if before.any() else -1) * 0.5 ** depth[index]
+            chosen[index] = found = True
+        waiting = waiting[~chosen[waiting]]
+    return chosen, rank
+
+
+def _no_protein(residues: _Residues, models: int, file) -> InputError:
     kinds, count = np.unique(np.where(residues.kind == "nucleic", "nucleotide", residues.kind), return_counts=True)
     found = ", ".join(f"{n} {kind} residues" for kind, n in zip(kinds.tolist(), count.tolist()))
-    return InputError("no protein in this file", file=file, got=found or "no atoms", expected="at least one residue")
+    return InputError(
+        "no protein in this model" if models > 1 else "no protein in this file",
+        file=file,
+        place="all chains",
+        got=found or "no atoms",
+        expected="at least one residue of a protein chain",
+        do=f"The file has {models} models: another one may have it." if models > 1 else None,
+    )
 
 
 def _chosen(residues: _Residues, is_protein: np.ndarray, chain: str | None, remarks: list[Remark], file) -> np.ndarray:
@@ -436,6 +472,6 @@ def _prediction(table: AtomTable, residue, is_protein, hetero: int) -> tuple[boo
     uniform = (b_factor[1:] == b_factor[:-1]) | (np.diff(residue[is_protein[residue]]) != 0)
     full = len(table) >= 4 * is_protein.sum()
     if full and uniform.all() and 1 < high <= 100 and 0 <= low < high and (table.occupancy == 1).all():
-        text = "taken for a predicted model with pLDDT in the B-factor: one model, one value a residue, no experiment named"
+        text = "taken for a predicted model with pLDDT in the B-factor: one value a residue, no experiment named"
         return True, 1.0, [Remark("predicted", "", text)]
     return False, 1.0, []

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from plait.errors import InputError
 from plait.structure.protein import Remark
 
 POLYMER, UNSAID, APART = 1, 0, -1
@@ -59,7 +60,15 @@ class AtomTable:
 
     def take(self, index: np.ndarray) -> "AtomTable":
         """The atoms at `index` (a mask or an order)."""
+        index = np.flatnonzero(index) if index.dtype == bool else index  # several times faster over many arrays
         arrays = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         return dataclasses.replace(
             self, **{name: value[index] for name, value in arrays.items() if isinstance(value, np.ndarray)}
         )
+
+
+def missing_model(file, model: int, models: int) -> InputError:
+    """The error for a model that the file does not have."""
+    return InputError(
+        "no such model", file=file, got=f"model {model}", expected=f"1 to {models}", do="Models are counted from 1."
+    )

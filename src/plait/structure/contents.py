@@ -25,6 +25,7 @@ _PDB_RECORD = re.compile(
     re.MULTILINE,
 )
 _CIF_START = re.compile(rb"\A(?:\s|#[^\n]*\n)*(?:data_|loop_|global_|save_|_)", re.IGNORECASE)
+_CONTROLS = bytes([*range(9), *range(14, 32)])
 _FORMATS = "PDB, mmCIF or BinaryCIF, plain or gzipped"
 
 
@@ -54,7 +55,7 @@ def read_bytes(path: Path) -> bytes:
 def unpack(data: bytes, file) -> bytes:
     """`data`, unpacked if it is a gzip stream. Raises InputError as `read_bytes`; `file` is for its message."""
     if not data:
-        raise InputError("file is empty", file=file, got="0 bytes", expected=_FORMATS)
+        raise InputError("file is empty", file=file, place="byte 0", got="0 bytes", expected=_FORMATS)
     if data[:2] == b"\x1f\x8b":
         data = _gunzip(data, file)
         if not data.strip():
@@ -120,7 +121,7 @@ def detect_format(data: bytes, file) -> str:
         return "bcif"
     if b"mmtfVersion" in head:
         raise _unknown("MMTF, which is no longer maintained", file)
-    if head.count(b"\0") or sum(byte < 9 or 13 < byte < 32 for byte in head) > len(head) // 50:
+    if head.count(b"\0") or len(head) - len(head.translate(None, _CONTROLS)) > len(head) // 50:
         raise _unknown("binary data", file)
     if _CIF_START.match(data):
         return "mmcif"

@@ -29,15 +29,28 @@ def bonded(backbone: np.ndarray, same_chain: np.ndarray) -> np.ndarray:
     result = np.zeros(len(backbone), bool)
     if len(backbone) < 2:
         return result
+    result[1:] = (_spacing(backbone) <= 1.0) & np.asarray(same_chain)[1:]
+    return result
+
+
+def _spacing(backbone: np.ndarray) -> np.ndarray:
+    """C-N, or else CA-CA, over the limit of each: float [L - 1], above 1 for a break, NaN where neither is there."""
     c_to_n = np.linalg.norm(backbone[1:, 0] - backbone[:-1, 2], axis=-1)
     ca_to_ca = np.linalg.norm(backbone[1:, 1] - backbone[:-1, 1], axis=-1)
-    result[1:] = np.where(np.isnan(c_to_n), ca_to_ca <= C_ALPHA_LIMIT, c_to_n <= BOND_LIMIT)
-    result[1:] &= np.asarray(same_chain)[1:]
-    return result
+    return np.where(np.isnan(c_to_n), ca_to_ca / C_ALPHA_LIMIT, c_to_n / BOND_LIMIT)
 
 
 def chain_breaks(protein: Protein) -> np.ndarray:
     """bool [L]: True where a residue is not bonded to the one before it in its chain (so True for a chain's first)."""
     chain = protein.chain
     same = np.concatenate([[False], chain[1:] == chain[:-1]]) if len(chain) else np.zeros(0, bool)
-    return ~bonded(protein.backbone, same)
+    joined = bonded(protein.backbone, same)
+    # Where no distance along the backbone can be had (a chromophore has other atom names), any covalent bond counts.
+    spacing = np.full(len(chain), np.nan)
+    spacing[1:] = _spacing(protein.backbone)
+    for index in np.flatnonzero(same & np.isnan(spacing)):
+        here = protein.position[slice(*np.searchsorted(protein.residue_of, [index, index + 1]))]
+        before = protein.position[slice(*np.searchsorted(protein.residue_of, [index - 1, index]))]
+        nearest = np.linalg.norm(here[:, None] - before[None], axis=-1).min(initial=np.inf)
+        joined[index] = nearest <= BOND_LIMIT
+    return ~joined

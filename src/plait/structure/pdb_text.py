@@ -5,17 +5,20 @@ ENDMDL and at entry codes in columns 73 to 80; so the lines are looked at first,
 """
 
 import dataclasses
+import itertools
 import re
 
 import numpy as np
 
 from plait.errors import InputError
+from plait.structure.atoms import missing_model
 from plait.structure.protein import Remark
 
 _WIDTH = 80
 _FIELDS = {"x": (30, 38), "y": (38, 46), "z": (46, 54)}
 _PREDICTORS = {b"ALPHAFOLD": "AlphaFold", b"ESMFOLD": "ESMFold", b"COLABFOLD": "ColabFold", b"OMEGAFOLD": "OmegaFold"}
 _SAYS_WHERE_FROM = re.compile(rb"^(?:TITLE|REMARK|HEADER|COMPND|EXPDTA|AUTHOR).*$", re.MULTILINE)
+_SHIFTED = re.compile(rb"(?:\A|\n)[ \t]+(ATOM|HETATM)\b")
 _EXPERIMENT = re.compile(rb"^EXPDTA    (.*)$", re.MULTILINE)
 
 
@@ -60,6 +63,7 @@ def inspect_pdb(data: bytes, file, model: int) -> PdbText:
     starts = np.concatenate([[0], ends[:-1] + 1])
     heads = buffer[starts[:, None] + np.arange(6)]  # (lines, 6)
     is_atom = _begins(heads, b"ATOM  ") | _begins(heads, b"HETATM")
+    _check_shift(data, file)
     first, last, models = _lines_of_model(heads, is_atom, file, model)
     atoms = np.arange(first, last)[is_atom[first:last]]
     if not len(atoms):
@@ -107,19 +111,28 @@ def _begins(heads: np.ndarray, record: bytes) -> np.ndarray:
 def _lines_of_model(heads: np.ndarray, is_atom: np.ndarray, file, model: int) -> tuple[int, int, int]:
     """First line, line after the last, and the number of models that have atoms."""
     marks = np.flatnonzero(_begins(heads, b"MODEL ") | _begins(heads, b"END"))
-    edges = [0, *(marks + 1).tolist(), len(heads)]
+    edges = [-1, *marks.tolist(), len(heads)]
     count = np.concatenate([[0], np.cumsum(is_atom)])
-    spans = [(a, b) for a, b in zip(edges[:-1], edges[1:]) if count[b] > count[a]]
+    spans = [(a + 1, b) for a, b in itertools.pairwise(edges) if count[b] > count[a + 1]]
     if not 1 <= model <= max(len(spans), 1):
-        raise InputError(
-            "no such model",
-            file=file,
-            got=f"model {model}",
-            expected=f"1 to {len(spans)}",
-            do="Models are counted from 1.",
-        )
+        raise missing_model(file, model, len(spans))
     first, last = spans[model - 1] if spans else (0, len(heads))
     return first, last, max(len(spans), 1)
+
+
+def _check_shift(data: bytes, file) -> None:
+    """Refuse coordinate records that do not begin in the first column: gemmi passes over them."""
+    shifted = _SHIFTED.search(data)
+    if shifted:
+        line = data.count(b"\n", 0, shifted.start(1)) + 1
+        raise InputError(
+            "coordinate record does not begin in column 1",
+            file=file,
+            place=f"line {line}",
+            got=repr(shifted[0].strip(b"\n").decode("ascii", "replace")),
+            expected="ATOM or HETATM in columns 1 to 6",
+            do="Remove what stands before it.",
+        )
 
 
 def _check_cut(data, buffer, starts, ends, atoms, file) -> None:

@@ -5,7 +5,7 @@ import io
 import numpy as np
 
 from plait.errors import InputError
-from plait.structure.atoms import APART, POLYMER, UNSAID, AtomTable
+from plait.structure.atoms import APART, POLYMER, UNSAID, AtomTable, missing_model
 from plait.structure.protein import Remark
 
 _POLYMER_OF_ENTITY = {"polymer": POLYMER, "non-polymer": APART, "branched": APART, "water": APART}
@@ -30,8 +30,17 @@ def read_bcif(data: bytes, file, model: int) -> AtomTable:
         raise
     except Exception as error:  # biotite and msgpack raise whatever broken bytes lead them to
         got = " ".join(str(error).split())[:200] or type(error).__name__
-        raise InputError("not readable as BinaryCIF", file=file, got=got, do="Get the file again.") from None
-    raise InputError("no atoms", file=file, got="BinaryCIF without atoms", expected="the category atom_site")
+        raise InputError(
+            "not readable as BinaryCIF",
+            file=file,
+            place=f"within {len(data)} bytes",
+            got=got,
+            expected="a complete and valid BinaryCIF file",
+            do="Get the file again.",
+        ) from None
+    raise InputError(
+        "no atoms", file=file, place="all blocks", got="BinaryCIF without atoms", expected="the category atom_site"
+    )
 
 
 def _from_block(block, file, model: int, further: int) -> AtomTable:
@@ -57,7 +66,7 @@ def _from_block(block, file, model: int, further: int) -> AtomTable:
     _, first = np.unique(model_number, return_index=True)
     models = model_number[np.sort(first)]
     if not 1 <= model <= len(models):
-        raise InputError("no such model", file=file, got=f"model {model}", expected=f"1 to {len(models)}")
+        raise missing_model(file, model, len(models))
     chain = text("auth_asym_id", "label_asym_id")
     label = text("label_asym_id", "auth_asym_id")
     number_text = category["auth_seq_id" if "auth_seq_id" in category else "label_seq_id"]

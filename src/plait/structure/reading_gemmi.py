@@ -8,7 +8,7 @@ import gemmi
 import numpy as np
 
 from plait.errors import InputError
-from plait.structure.atoms import APART, POLYMER, UNSAID, AtomTable
+from plait.structure.atoms import APART, POLYMER, UNSAID, AtomTable, missing_model
 from plait.structure.pdb_text import inspect_pdb
 from plait.structure.protein import Remark
 from plait.structure.vocabulary import CHROMOPHORES, MODIFIED, NUCLEOTIDES, RESIDUES, THREE_LETTER, UNKNOWN, WATERS
@@ -81,9 +81,7 @@ def read_pdb(data: bytes, file, model: int) -> AtomTable:
     # gemmi says what is polymer only where it merges the parts of a chain, which would mix copies of a chain up.
     polymer = np.zeros(len(table), np.int8)
     for chain, count in text.atoms_before_ter.items():
-        mine = np.flatnonzero(table.chain == chain)
-        polymer[mine[:count]] = POLYMER
-        polymer[mine[count:][table.hetatm[mine[count:]]]] = APART
+        polymer[np.flatnonzero(table.chain == chain)[:count]] = POLYMER
     return dataclasses.replace(
         table,
         polymer=polymer,
@@ -113,6 +111,7 @@ def read_mmcif(data: bytes, file, model: int) -> AtomTable:
         raise InputError(
             "no atoms",
             file=file,
+            place="all blocks",
             got=_content_of(document),
             expected="the category _atom_site with Cartn_x, Cartn_y, Cartn_z",
         )
@@ -137,13 +136,6 @@ def read_mmcif(data: bytes, file, model: int) -> AtomTable:
         predicted_by=_predictor(block),
         experiment="; ".join(v for v in map(gemmi.cif.as_string, block.find_values("_exptl.method")) if v),
         remarks=remarks,
-    )
-
-
-def missing_model(file, model: int, models: int) -> InputError:
-    """The error for a model that the file does not have."""
-    return InputError(
-        "no such model", file=file, got=f"model {model}", expected=f"1 to {models}", do="Models are counted from 1."
     )
 
 
@@ -214,7 +206,14 @@ def _translated(error: Exception, file, kind: str, lines_before: int = 0) -> Inp
         if line:
             place = f"line {int(line[1]) + lines_before}"
             message = message.replace(line[0], "").replace("Problem ", "")
-    return InputError(f"not readable as {kind}", file=file, place=place, got=message.strip() or type(error).__name__)
+    return InputError(
+        f"not readable as {kind}",
+        file=file,
+        place=place,
+        got=message.strip() or type(error).__name__,
+        expected=f"a complete and valid {kind} file",
+        do="Get the file again.",
+    )
 
 
 def _content_of(document: gemmi.cif.Document) -> str:

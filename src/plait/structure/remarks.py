@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from plait.structure.geometry import bonded
+from plait.structure.geometry import chain_breaks
 from plait.structure.protein import Hetero, Protein, Remark
 from plait.structure.vocabulary import RESIDUES, SIDE_CHAINS, THREE_LETTER, UNKNOWN
 
@@ -76,7 +76,7 @@ def _on_gaps(protein: Protein) -> list[Remark]:
     if len(protein) < 2:
         return []
     same = np.concatenate([[False], protein.chain[1:] == protein.chain[:-1]])
-    broken = same & ~bonded(protein.backbone, same)
+    broken = same & chain_breaks(protein)
     remarks = []
     for index in np.flatnonzero(broken):
         distance = np.linalg.norm(protein.c_alpha[index] - protein.c_alpha[index - 1])

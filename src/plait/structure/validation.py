@@ -34,9 +34,10 @@ def validate(protein: Protein, *, file=None) -> None:
     _check_spacing(protein, file)
     if (protein.residue_type == UNKNOWN).all():
         raise InputError(
-            "all residues unknown",
+            "all residues are of unknown type",
             file=file,
-            got=f"{len(protein)} residues of unknown type ({', '.join(np.unique(protein.residue_name)[:5])})",
+            place="all residues",
+            got=f"{len(protein)} times ({', '.join(np.unique(protein.residue_name)[:5])})",
             expected="amino acids with known names",
         )
 
@@ -47,7 +48,11 @@ def _check_coordinates(protein: Protein, file) -> None:
         raise InputError("coordinate is not finite", file=file, place=_place(protein, row), got=_xyz(protein, row))
     if len(protein.position) > 1 and (protein.position == protein.position[0]).all():
         raise InputError(
-            "all atoms are in one place", file=file, got=_xyz(protein, 0), expected="coordinates in angstrom"
+            "all atoms are in one place",
+            file=file,
+            place="all residues",
+            got=_xyz(protein, 0),
+            expected="coordinates in angstrom",
         )
     far = np.flatnonzero((np.abs(protein.position) >= FARTHEST).any(axis=1))
     if len(far):
@@ -68,6 +73,7 @@ def _check_backbone(protein: Protein, file) -> None:
     raise InputError(
         "no C-alpha in any residue" if others else "no backbone: side chains only",
         file=file,
+        place="all residues",
         got=f"{len(protein)} residues without CA",
         expected="N, CA and C of each residue",
     )
@@ -86,6 +92,7 @@ def _check_spacing(protein: Protein, file) -> None:
         raise InputError(
             "implausible distance between neighbouring C-alphas",
             file=file,
+            place="all residues",
             got=f"median {median:.2f} angstrom",
             expected=f"about 3.8 ({PLAUSIBLE_SPACING[0]} to {PLAUSIBLE_SPACING[1]})",
             do="Are the coordinates in angstrom?",
