@@ -45,3 +45,26 @@ class Encoder(nn.Module):
 
     def forward(self, batch) -> Representation:
         raise NotImplementedError
+
+    @property
+    def width(self) -> int:
+        """Number of values of a residue's vector."""
+        raise NotImplementedError
+
+    def make_readout(self, heads: dict[str, int]) -> nn.Module:
+        """A module that takes a `Representation` and gives, for each name of `heads`, logits [R, classes].
+
+        A linear layer each; families with heads of their own override this.
+        """
+        return LinearReadout(self.width, heads)
+
+
+class LinearReadout(nn.Module):
+    """One linear layer on the residues' vectors for each name of `heads`."""
+
+    def __init__(self, width: int, heads: dict[str, int]):
+        super().__init__()
+        self.heads = nn.ModuleDict({name: nn.Linear(width, classes) for name, classes in heads.items()})
+
+    def forward(self, representation: Representation) -> dict[str, torch.Tensor]:
+        return {name: head(representation.residue) for name, head in self.heads.items()}

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from plait.config import option
+from plait.config import Part, option, part
 from plait.data.batches import BatchConfig
 from plait.data.corpus import CorpusConfig
 
@@ -53,4 +53,32 @@ class QuantiserConfig:
     profile_weight: float = option(
         0.0, "weight of a second loss: the cross-entropy of the same output against the evolutionary profile"
     )
+    run: RunConfig = option(RunConfig(), "the run")
+
+
+@dataclasses.dataclass(frozen=True)
+class TokenOptions:
+    """The structure tokens that an encoder reads in training: computed once for whole chains and kept in a file."""
+
+    tokenizer: str = option("", "registered name or folder of the structure tokenizer; empty: the encoder reads none")
+    cache: str = option("runs/tokens", "folder for computed tokens")
+    variants: int = option(1, "versions of the tokens of each chain, of which one is drawn at each visit")
+    noise: float = option(0.0, "noise on the backbone of all versions but the first (standard deviation, angstrom)")
+
+
+@dataclasses.dataclass(frozen=True)
+class PretrainConfig:
+    """One pre-training run."""
+
+    data: CorpusConfig = option(CorpusConfig(), "chains to train on; validation clusters are taken beside them")
+    batch: BatchConfig = option(BatchConfig(), "how batches are made")
+    tokens: TokenOptions = option(TokenOptions(), "structure tokens")
+    encoder: Part = part("encoder", "prosst", "the encoder")
+    objective: dict[str, dict] = option(
+        {"masked-lm": {}}, "objectives by name, each with its options and its `weight` in the sum (1 if not given)"
+    )
+    start: str = option("", "folder of a run (best.safetensors) to take the first weights from")
+    model: str = option("", "folder to write the trained model to; empty: none")
+    scoring_head: str = option("residue", "head that the written model scores with: residue or profile")
+    scoring_weighting: str = option("none", "none or burial")
     run: RunConfig = option(RunConfig(), "the run")

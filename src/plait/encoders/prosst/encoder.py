@@ -6,6 +6,7 @@ from plait.encoders.base import Encoder, Representation
 from plait.encoders.prosst.configuration import ProsstConfig
 from plait.encoders.prosst.features import ProsstBatch, prepare
 from plait.encoders.prosst.modeling import ProsstForMaskedLM, ProsstModel
+from plait.encoders.prosst.readout import ProsstReadout
 from plait.registry import Reference, register
 
 
@@ -46,6 +47,13 @@ class ProsstEncoder(Encoder):
         return prepare(
             self.config, proteins, tokenizer=self.tokenizer, structure_tokens=structure_tokens, masked=masked
         )
+
+    @property
+    def width(self) -> int:
+        return self.config.hidden_size
+
+    def make_readout(self, heads: dict[str, int]) -> ProsstReadout:
+        return ProsstReadout(self.config, self.prosst.embeddings.word_embeddings, heads)
 
     def forward(self, batch: ProsstBatch) -> Representation:
         """Last hidden states of residues [R, d], and their mean over each protein [B, d]."""
