@@ -19,6 +19,7 @@ _FIELDS = {"x": (30, 38), "y": (38, 46), "z": (46, 54)}
 _PREDICTORS = {b"ALPHAFOLD": "AlphaFold", b"ESMFOLD": "ESMFold", b"COLABFOLD": "ColabFold", b"OMEGAFOLD": "OmegaFold"}
 _SAYS_WHERE_FROM = re.compile(rb"^(?:TITLE|REMARK|HEADER|COMPND|EXPDTA|AUTHOR).*$", re.MULTILINE)
 _SHIFTED = re.compile(rb"(?:\A|\n)[ \t]+(ATOM|HETATM)\b")
+_OURS, _OUR_PLDDT = b"WRITTEN BY PLAIT", b"B-FACTOR: PLDDT"  # as plait.structure.writing has it
 _EXPERIMENT = re.compile(rb"^EXPDTA    (.*)$", re.MULTILINE)
 
 
@@ -99,7 +100,9 @@ def inspect_pdb(data: bytes, file, model: int) -> PdbText:
         models=models,
         atoms_before_ter=_atoms_before_ter(heads[first:last], lines, atoms - first),
         predicted_by=_predictor(data),
-        experiment=b" ".join(m[:60].strip() for m in _EXPERIMENT.findall(data[: 2**20])).decode("ascii", "replace"),
+        experiment="unknown (written by plait)"
+        if _OURS in data[: 2**12]
+        else b" ".join(m[:60].strip() for m in _EXPERIMENT.findall(data[: 2**20])).decode("ascii", "replace"),
         remarks=remarks,
     )
 
@@ -215,6 +218,8 @@ def _atoms_before_ter(heads: np.ndarray, lines: np.ndarray, atoms: np.ndarray) -
 
 
 def _predictor(data: bytes) -> str:
+    if _OURS in data[: 2**12]:
+        return "a program before plait wrote it" if _OUR_PLDDT in data[: 2**12] else ""
     if _EXPERIMENT.search(data[: 2**20]) and b"THEORETICAL MODEL" not in data[: 2**20]:
         return ""
     for line in _SAYS_WHERE_FROM.findall(data[: 2**18]):

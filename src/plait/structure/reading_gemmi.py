@@ -11,7 +11,16 @@ from plait.errors import InputError
 from plait.structure.atoms import APART, POLYMER, UNSAID, AtomTable, missing_model
 from plait.structure.pdb_text import inspect_pdb
 from plait.structure.protein import Remark
-from plait.structure.vocabulary import CHROMOPHORES, MODIFIED, NUCLEOTIDES, RESIDUES, THREE_LETTER, UNKNOWN, WATERS
+from plait.structure.vocabulary import (
+    CHROMOPHORES,
+    MODIFIED,
+    NUCLEOTIDES,
+    RESIDUES,
+    SUGARS,
+    THREE_LETTER,
+    UNKNOWN,
+    WATERS,
+)
 
 _POLYMER_OF_ENTITY = np.array([UNSAID, POLYMER, APART, APART, APART], np.int8)
 _BRANCHED = 3
@@ -45,6 +54,8 @@ def residue_kind(name: str) -> ResidueKind:
         return ResidueKind("amino acid", THREE_LETTER.index(MODIFIED[name]), False)
     if name in CHROMOPHORES:
         return ResidueKind("amino acid", UNKNOWN, False)
+    if name in SUGARS:
+        return ResidueKind("sugar", UNKNOWN, False)
     if name in WATERS:
         return ResidueKind("water", UNKNOWN, False)
     if name in NUCLEOTIDES:
@@ -134,7 +145,7 @@ def read_mmcif(data: bytes, file, model: int) -> AtomTable:
     return dataclasses.replace(
         _from_flat(structure, models),
         predicted_by=_predictor(block),
-        experiment="; ".join(v for v in map(gemmi.cif.as_string, block.find_values("_exptl.method")) if v),
+        experiment=_experiment(block),
         remarks=remarks,
     )
 
@@ -231,8 +242,23 @@ def _content_of(document: gemmi.cif.Document) -> str:
     return f"{len(document)} data block(s) without it"
 
 
+def _ours(block: gemmi.cif.Block) -> str:
+    """What plait wrote into the file about itself, or an empty string."""
+    if "plait" not in block.find_values("_software.name"):
+        return ""
+    return gemmi.cif.as_string(block.find_value("_software.description") or "") or "plait"
+
+
+def _experiment(block: gemmi.cif.Block) -> str:
+    if _ours(block):
+        return "unknown (written by plait)"
+    return "; ".join(filter(None, map(gemmi.cif.as_string, block.find_values("_exptl.method"))))
+
+
 def _predictor(block: gemmi.cif.Block) -> str:
     """The program that a predicted model's file names, or an empty string."""
+    if _ours(block):
+        return "a program before plait wrote it" if "PLDDT" in _ours(block) else ""
     databases = {gemmi.cif.as_string(value) for value in block.find_values("_database_2.database_id")}
     if any(name.lower().startswith("alphafold") for name in databases):
         return "AlphaFold"

@@ -90,6 +90,9 @@ CHROMOPHORES = frozenset(
 NUCLEOTIDES = frozenset(("A", "C", "G", "U", "I", "T", "DA", "DC", "DG", "DT", "DU", "DI", "N", "DN"))
 """The standard nucleotides."""
 
+SUGARS = frozenset(("FUL", "FRU", "BDP", "GCU", "RAM", "XYS", "GTR", "IDR"))
+"""Names of sugars beyond those that gemmi's residue table knows."""
+
 WATERS = frozenset(("HOH", "DOD", "WAT", "H2O", "TIP", "TIP2", "TIP3", "TIP4", "TIP5", "SPC", "SOL", "OH2"))
 """Names of water, deposited and from simulations."""
 
