@@ -96,6 +96,28 @@ SUGARS = frozenset(("FUL", "FRU", "BDP", "GCU", "RAM", "XYS", "GTR", "IDR"))
 WATERS = frozenset(("HOH", "DOD", "WAT", "H2O", "TIP", "TIP2", "TIP3", "TIP4", "TIP5", "SPC", "SOL", "OH2"))
 """Names of water, deposited and from simulations."""
 
+CHI_ATOMS = {
+    "ARG": ("N CA CB CG", "CA CB CG CD", "CB CG CD NE", "CG CD NE CZ"),
+    "ASN": ("N CA CB CG", "CA CB CG OD1"),
+    "ASP": ("N CA CB CG", "CA CB CG OD1"),
+    "CYS": ("N CA CB SG",),
+    "GLN": ("N CA CB CG", "CA CB CG CD", "CB CG CD OE1"),
+    "GLU": ("N CA CB CG", "CA CB CG CD", "CB CG CD OE1"),
+    "HIS": ("N CA CB CG", "CA CB CG ND1"),
+    "ILE": ("N CA CB CG1", "CA CB CG1 CD1"),
+    "LEU": ("N CA CB CG", "CA CB CG CD1"),
+    "LYS": ("N CA CB CG", "CA CB CG CD", "CB CG CD CE", "CG CD CE NZ"),
+    "MET": ("N CA CB CG", "CA CB CG SD", "CB CG SD CE"),
+    "PHE": ("N CA CB CG", "CA CB CG CD1"),
+    "PRO": ("N CA CB CG", "CA CB CG CD"),
+    "SER": ("N CA CB OG",),
+    "THR": ("N CA CB OG1",),
+    "TRP": ("N CA CB CG", "CA CB CG CD1"),
+    "TYR": ("N CA CB CG", "CA CB CG CD1"),
+    "VAL": ("N CA CB CG1",),
+}
+"""Atoms of the side-chain dihedrals chi 1 to chi 4 (IUPAC-IUB 1970)."""
+
 ELEMENTS = (
     "X", "H", "C", "N", "O", "S", "P", "SE", "F", "CL", "BR", "I", "B", "SI",
     "NA", "MG", "K", "CA", "MN", "FE", "CO", "NI", "CU", "ZN", "MO", "CD", "HG",
