@@ -28,7 +28,7 @@ BEND_ANGLE = 70.0
 
 
 def secondary_structure(protein: Protein, *, prefer_pi: bool = True, between_chains: bool = True) -> np.ndarray:
-    """State of each residue: int8 [R], index into `STATES`, -1 where N, CA, C or O cannot be had.
+    """State of each residue: int8 [R], index into `STATES`, -1 where N, CA or C is missing.
 
     Parameters
     ----------
@@ -40,9 +40,9 @@ def secondary_structure(protein: Protein, *, prefer_pi: bool = True, between_cha
 
     Notes
     -----
-    A missing O is placed in the plane of the peptide where the next residue is bonded. A residue without the whole
-    backbone breaks the chain. As in the DSSP program, the two strongest bonds of a donor count, proline and
-    residues after a break donate none, and C-N up to 2.5 angstrom is a peptide bond.
+    A missing O is placed in the plane of the peptide where the next residue is bonded, otherwise that residue accepts
+    no bond. A residue without N, CA and C breaks the chain. As in the DSSP program, the two strongest bonds of a donor
+    count, proline and residues after a break donate none, and C-N up to 2.5 angstrom is a peptide bond.
     """
     states = np.full(len(protein), -1, np.int8)
     n, ca, c, o, seen = _backbone(protein)
@@ -70,7 +70,8 @@ def hydrogen_bonds(n, ca, c, o, linked, proline, chain=None) -> np.ndarray:
 
     Parameters
     ----------
-    n, ca, c, o : float64 [R, 3], angstrom, all finite
+    n, ca, c, o : float64 [R, 3], angstrom
+        All finite but `o`: a residue without accepts no bond.
     linked : bool [R]
         Residue k is bonded to residue k + 1.
     proline : bool [R]
@@ -88,7 +89,7 @@ def hydrogen_bonds(n, ca, c, o, linked, proline, chain=None) -> np.ndarray:
 
     pairs = cKDTree(ca).query_pairs(C_ALPHA_REACH, output_type="ndarray").astype(np.int64)
     donor, acceptor = np.concatenate([pairs, pairs[:, ::-1]]).T
-    keep = donates[donor] & (donor != acceptor + 1)
+    keep = donates[donor] & np.isfinite(o[acceptor, 0]) & (donor != acceptor + 1)
     if chain is not None:
         keep &= chain[donor] == chain[acceptor]
     donor, acceptor = donor[keep], acceptor[keep]
@@ -118,7 +119,7 @@ _PROLINE = 12
 
 
 def _backbone(protein: Protein):
-    """N, CA, C, O float64 [K, 3] of the residues that have them, and their indices int64 [K]."""
+    """N, CA, C, O float64 [K, 3] of the residues with N, CA and C, and their indices int64 [K]."""
     n, ca, c, o = protein.backbone.astype(np.float64).transpose(1, 0, 2)
     # Where only O is missing it lies opposite to CA and the next N, in the plane of the three.
     ahead = np.full_like(n, np.nan)
@@ -130,7 +131,7 @@ def _backbone(protein: Protein):
         ideal = c + _CARBONYL * away / np.linalg.norm(away, axis=1, keepdims=True)
         ideal[(length > PEPTIDE_BOND)[:, 0]] = np.nan
     o = np.where(np.isfinite(o), o, ideal)
-    seen = np.flatnonzero(np.isfinite(np.concatenate([n, ca, c, o], axis=1)).all(axis=1))
+    seen = np.flatnonzero(protein.has_backbone)
     return n[seen], ca[seen], c[seen], o[seen], seen
 
 
