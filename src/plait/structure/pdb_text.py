@@ -18,7 +18,6 @@ _WIDTH = 80
 _FIELDS = {"x": (30, 38), "y": (38, 46), "z": (46, 54)}
 _PREDICTORS = {b"ALPHAFOLD": "AlphaFold", b"ESMFOLD": "ESMFold", b"COLABFOLD": "ColabFold", b"OMEGAFOLD": "OmegaFold"}
 _SAYS_WHERE_FROM = re.compile(rb"^(?:TITLE|REMARK|HEADER|COMPND|EXPDTA|AUTHOR).*$", re.MULTILINE)
-_SHIFTED = re.compile(rb"(?:\A|\n)[ \t]+(ATOM|HETATM)\b")
 _OURS, _OUR_PLDDT = b"WRITTEN BY PLAIT", b"B-FACTOR: PLDDT"  # as plait.structure.writing has it
 _EXPERIMENT = re.compile(rb"^EXPDTA    (.*)$", re.MULTILINE)
 
@@ -62,9 +61,9 @@ def inspect_pdb(data: bytes, file, model: int) -> PdbText:
     buffer = np.frombuffer(data + b"\n" + b" " * _WIDTH, np.uint8)
     ends = np.flatnonzero(buffer[: len(data) + 1] == ord("\n"))
     starts = np.concatenate([[0], ends[:-1] + 1])
-    heads = buffer[starts[:, None] + np.arange(6)]  # (lines, 6)
+    heads = buffer[starts[:, None] + np.arange(8)].view(np.uint64)[:, 0]
     is_atom = _begins(heads, b"ATOM  ") | _begins(heads, b"HETATM")
-    _check_shift(data, file)
+    _check_shift(data, starts, ends, heads, file)
     first, last, models = _lines_of_model(heads, is_atom, file, model)
     atoms = np.arange(first, last)[is_atom[first:last]]
     if not len(atoms):
@@ -92,6 +91,7 @@ def inspect_pdb(data: bytes, file, model: int) -> PdbText:
     _check_numbers(lines, atoms, file)
     chosen = data[starts[first] : ends[last - 1]] + b"\n"
     chosen, remarks = _without_old_columns(chosen, lines, lengths, starts[atoms] - starts[first])
+    header = data[: starts[np.argmax(is_atom)]]
     if models > 1:
         remarks += (Remark("model", "", f"model {model} of {models} read"),)
     return PdbText(
@@ -99,16 +99,16 @@ def inspect_pdb(data: bytes, file, model: int) -> PdbText:
         first_line=first + 1,
         models=models,
         atoms_before_ter=_atoms_before_ter(heads[first:last], lines, atoms - first),
-        predicted_by=_predictor(data),
-        experiment="unknown (written by plait)"
-        if _OURS in data[: 2**12]
-        else b" ".join(m[:60].strip() for m in _EXPERIMENT.findall(data[: 2**20])).decode("ascii", "replace"),
+        predicted_by=_predictor(header),
+        experiment=_experiment(header),
         remarks=remarks,
     )
 
 
 def _begins(heads: np.ndarray, record: bytes) -> np.ndarray:
-    return (heads[:, : len(record)] == np.frombuffer(record, np.uint8)).all(1)
+    """bool [lines]: which lines begin with this record name, of at most 8 bytes; `heads` holds each line's first 8."""
+    mask = np.frombuffer((b"\xff" * len(record)).ljust(8, b"\0"), np.uint64)
+    return (heads & mask) == np.frombuffer(record.ljust(8, b"\0"), np.uint64)
 
 
 def _lines_of_model(heads: np.ndarray, is_atom: np.ndarray, file, model: int) -> tuple[int, int, int]:
@@ -123,19 +123,19 @@ def _lines_of_model(heads: np.ndarray, is_atom: np.ndarray, file, model: int) ->
     return first, last, max(len(spans), 1)
 
 
-def _check_shift(data: bytes, file) -> None:
+def _check_shift(data: bytes, starts: np.ndarray, ends: np.ndarray, heads: np.ndarray, file) -> None:
     """Refuse coordinate records that do not begin in the first column: gemmi passes over them."""
-    shifted = _SHIFTED.search(data)
-    if shifted:
-        line = data.count(b"\n", 0, shifted.start(1)) + 1
-        raise InputError(
-            "coordinate record does not begin in column 1",
-            file=file,
-            place=f"line {line}",
-            got=repr(shifted[0].strip(b"\n").decode("ascii", "replace")),
-            expected="ATOM or HETATM in columns 1 to 6",
-            do="Remove what stands before it.",
-        )
+    for line in np.flatnonzero(_begins(heads, b" ") | _begins(heads, b"\t")):
+        text = data[starts[line] : ends[line]]
+        if text.lstrip().startswith((b"ATOM ", b"HETATM")):
+            raise InputError(
+                "coordinate record does not begin in column 1",
+                file=file,
+                place=f"line {line + 1}",
+                got=repr(text[:12].decode("ascii", "replace")),
+                expected="ATOM or HETATM in columns 1 to 6",
+                do="Remove what stands before it.",
+            )
 
 
 def _check_cut(data, buffer, starts, ends, atoms, file) -> None:
@@ -160,7 +160,8 @@ def _check_numbers(lines: np.ndarray, atoms: np.ndarray, file) -> None:
     """Refuse coordinates that are no numbers in their columns; nan, inf and ? pass and are dropped later."""
     faults = []
     for name, (begin, end) in _FIELDS.items():
-        field = lines[:, begin:end]  # (atoms, 8)
+        odd = np.flatnonzero(~_written_as_usual(lines[:, begin:end]))
+        field = lines[odd, begin:end]  # (odd ones, 8)
         blank = field == ord(" ")
         digit = (field >= ord("0")) & (field <= ord("9"))
         sign = (field == ord("-")) | (field == ord("+"))
@@ -174,6 +175,7 @@ def _check_numbers(lines: np.ndarray, atoms: np.ndarray, file) -> None:
         )
         for row in np.flatnonzero(~good):
             text = field[row].tobytes().decode("latin-1").strip()
+            row = odd[row]
             if text.lower() not in ("nan", "inf", "-inf", "-nan", "?"):
                 faults.append((int(row), name, text))
                 break
@@ -188,6 +190,21 @@ def _check_numbers(lines: np.ndarray, atoms: np.ndarray, file) -> None:
             expected=f"a number in columns {begin + 1} to {end}",
             do="Are the columns of the PDB format shifted?" if " " in text or not text else None,
         )
+
+
+def _written_as_usual(field: np.ndarray) -> np.ndarray:
+    """bool [atoms]: blanks, then at most one sign, then digits, with the point in the fifth of eight columns."""
+    kind = _CHARACTER_KIND[field]
+    first, second, third = kind[:, 0], kind[:, 1], kind[:, 2]
+    tail = (kind[:, 3] == 2) & (field[:, 4] == ord(".")) & (kind[:, 5] == 2) & (kind[:, 6] == 2) & (kind[:, 7] == 2)
+    ordered = (first <= second) & (second <= third) & (third <= 2)
+    return tail & ordered & ~((first == 1) & (second == 1)) & ~((second == 1) & (third == 1))
+
+
+_CHARACTER_KIND = np.full(256, 9, np.uint8)
+_CHARACTER_KIND[ord(" ")] = 0
+_CHARACTER_KIND[[ord("+"), ord("-")]] = 1
+_CHARACTER_KIND[ord("0") : ord("9") + 1] = 2
 
 
 def _without_old_columns(chosen: bytes, lines, lengths, offsets) -> tuple[bytes, tuple[Remark, ...]]:
@@ -217,12 +234,18 @@ def _atoms_before_ter(heads: np.ndarray, lines: np.ndarray, atoms: np.ndarray) -
     return found
 
 
-def _predictor(data: bytes) -> str:
-    if _OURS in data[: 2**12]:
-        return "a program before plait wrote it" if _OUR_PLDDT in data[: 2**12] else ""
-    if _EXPERIMENT.search(data[: 2**20]) and b"THEORETICAL MODEL" not in data[: 2**20]:
+def _experiment(header: bytes) -> str:
+    if _OURS in header:
+        return "unknown (written by plait)"
+    return b" ".join(found[:60].strip() for found in _EXPERIMENT.findall(header)).decode("ascii", "replace")
+
+
+def _predictor(header: bytes) -> str:
+    if _OURS in header:
+        return "a program before plait wrote it" if _OUR_PLDDT in header else ""
+    if _EXPERIMENT.search(header) and b"THEORETICAL MODEL" not in header:
         return ""
-    for line in _SAYS_WHERE_FROM.findall(data[: 2**18]):
+    for line in _SAYS_WHERE_FROM.findall(header):
         for word, name in _PREDICTORS.items():
             if word in line.upper():
                 return name
