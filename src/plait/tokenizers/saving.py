@@ -2,9 +2,11 @@
 
 import json
 import os
+import tempfile
 from pathlib import Path
 
 from plait.config import from_dict, to_dict
+from plait.data.base import short_digest
 from plait.errors import InputError
 from plait.registry import get
 from plait.tokenizers.base import Tokenizer
@@ -55,6 +57,14 @@ def load_tokenizer(tokenizer) -> Tokenizer:
     if path.suffix or len(path.parts) > 1:
         raise InputError("no such tokenizer folder", file=tokenizer)
     return get("tokenizer", str(tokenizer)).default()
+
+
+def digest(tokenizer: Tokenizer) -> str:
+    """SHA-256 over all that `save` writes, its first 16 hexadecimal digits."""
+    with tempfile.TemporaryDirectory() as folder:
+        tokenizer.save(folder)
+        files = sorted(file for file in Path(folder).rglob("*") if file.is_file())
+        return short_digest(*(file.read_bytes() for file in files))
 
 
 def _read(folder) -> dict:

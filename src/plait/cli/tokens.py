@@ -1,0 +1,46 @@
+"""`plait tokens`: structure tokens of one file or of many."""
+
+import dataclasses
+import sys
+
+from plait.config import option
+
+SUMMARY = "turn structures into tokens, one integer per residue"
+ORDER = 30
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    files: tuple[str, ...] = option((), "structure files, or folders that are searched for such", positional=True)
+    tokenizer: str = option("gvp-chain", "a tokenizer (gvp-chain, 3di, dssp, ...), or the folder of one")
+    chain: str | None = option(None, "only this chain, by author (or else label) identifier")
+    out: str = option("tokens.parquet", "where to: .parquet, .fasta (letters, or integers) or .csv")
+
+
+def run(config: Config) -> int:
+    from rich.console import Console
+    from rich.progress import track
+
+    from plait.models.loading import load_tokenizer
+    from plait.structure.files import structure_files
+    from plait.tokenizers.token_files import check_output, write_tokens
+    from plait.tokenizers.tokens import tokenise_files
+
+    failures = []
+
+    def report(error):
+        failures.append(error)
+        print(f"plait: {error}", file=sys.stderr)
+
+    out = check_output(config.out)
+    files = structure_files(config.files)
+    tokenizer = load_tokenizer(config.tokenizer)
+    console = Console(stderr=True)
+    shown = track(files, "structure tokens", console=console, transient=True, disable=not console.is_terminal)
+    count = write_tokens(tokenise_files(shown, tokenizer, config.chain, report=report), out, tokenizer)
+    left_out = f"; {len(failures)} of {len(files)} files left out, see above" if failures else ""
+    if count:
+        print(
+            f"{out}: {count} chain{'s' if count > 1 else ''}, tokenizer {tokenizer.name} with {tokenizer.size} states{left_out}"
+        )
+    return max((error.exit_code for error in failures), default=0)
