@@ -15,6 +15,7 @@ from plait.errors import InputError
 from plait.tokenizers.gvp_features import EDGE_SCALARS, NODE_VECTORS, Graph
 
 SMALLEST_SQUARE = 1e-8
+EDGES_AT_ONCE = 4000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,12 +199,18 @@ class TupleDropout(nn.Module):
 
 
 class Conv(nn.Module):
-    """Messages along the edges, averaged where they arrive."""
+    """Messages along the edges, averaged where they arrive.
+
+    The first perceptron of a message sees source, edge and target side by side. Its matrices are cut by columns into
+    these three, so that what comes from the nodes is computed once per node and nothing that wide is built: a message
+    begins as the sum of three rows, those of its source, its target and its edge.
+    """
 
     def __init__(self, node: tuple[int, int], edge: tuple[int, int], message_layers: int):
         super().__init__()
         self.node, self.edge = node, edge
         joined = (2 * node[0] + edge[0], 2 * node[1] + edge[1])
+        self.hidden = joined[1]
         self.message_func = nn.Sequential(
             GVP(joined, node, active=True),
             *(GVP(node, node, active=True) for _ in range(message_layers - 2)),
@@ -212,57 +219,72 @@ class Conv(nn.Module):
 
     def forward(self, state, edge, graph: Graph):
         """Mean message at every node, zero where no edge arrives."""
-        from_source, from_target = self.node_part(state)
-        scalar, hidden = self.edge_part(edge)
-        scalar.add_(from_source[0].index_select(0, graph.source)).add_(from_target[0].index_select(0, graph.target))
-        hidden.add_(from_source[1].index_select(0, graph.source)).add_(from_target[1].index_select(0, graph.target))
-        return self.average(self.message(scalar, hidden), graph.offsets)
+        scalar_table, hidden_table = (torch.cat(rows) for rows in zip(*self.node_rows(state)))
+        edge_scalar, edge_vector, edge_hidden = *edge, self.edge_weights[1]
+        means = []
+        for nodes, edges in _pieces(graph.offsets):
+            rows = torch.stack([graph.source[edges], graph.target[edges] + len(graph)], dim=1)  # (E, 2)
+            scalar = F.embedding_bag(rows, scalar_table, mode="sum")
+            hidden = F.embedding_bag(rows, hidden_table, mode="sum").view(-1, self.hidden)
+            scalar = scalar.addmm_(edge_scalar[edges], self.edge_weights[0].T)
+            hidden = hidden.addmm_(edge_vector[edges].reshape(-1, self.edge[1]), edge_hidden.T)
+            messages = self.messages(scalar, hidden.view(-1, 3, self.hidden))
+            offsets = graph.offsets[nodes.start : nodes.stop + 1] - edges.start
+            means.append([segment_mean(part, offsets) for part in messages])
+        means = [parts[0] if len(parts) == 1 else torch.cat(parts) for parts in zip(*means)]
+        return self.apply_last(means, graph.offsets)
 
-    # The first perceptron of a message sees source, edge and target side by side. Its matrices are cut by columns
-    # into these three, so that the parts of the nodes are computed once per node and nothing that wide is built.
+    @property
+    def edge_weights(self):
+        """Columns of the first perceptron's matrices that belong to the edge."""
+        first, (scalars, vectors) = self.message_func[0], self.node
+        return (
+            first.ws.weight[:, scalars : scalars + self.edge[0]],
+            first.wh.weight[:, vectors : vectors + self.edge[1]],
+        )
 
-    def node_part(self, state):
-        """What a node adds to the messages that it sends, and to those that it receives."""
+    def edge_rows(self, edge):
+        """What an edge gives to its message: scalars [E, S] and hidden vectors [E, 3 h]."""
+        return tuple((of @ weight.T).flatten(1) for of, weight in zip(edge, self.edge_weights))
+
+    def node_rows(self, state):
+        """What a node gives to the messages that it sends and to those that it receives, as `edge_rows`."""
         first, (scalars, vectors) = self.message_func[0], self.node
         scalar, vector = state
-        as_source = scalar @ first.ws.weight[:, :scalars].T, vector @ first.wh.weight[:, :vectors].T
-        after_scalars, after_vectors = scalars + self.edge[0], vectors + self.edge[1]
-        as_target = (
-            scalar @ first.ws.weight[:, after_scalars : after_scalars + scalars].T,
-            vector @ first.wh.weight[:, after_vectors:].T,
-        )
-        return as_source, as_target
-
-    def edge_part(self, edge):
-        """What an edge adds to its message, the bias included."""
-        first, (scalars, vectors) = self.message_func[0], self.node
-        scalar, vector = edge
+        after = scalars + self.edge[0]
         return (
-            torch.addmm(first.ws.bias, scalar, first.ws.weight[:, scalars : scalars + self.edge[0]].T),
-            vector @ first.wh.weight[:, vectors : vectors + self.edge[1]].T,
+            (
+                torch.addmm(first.ws.bias, scalar, first.ws.weight[:, :scalars].T),
+                (vector @ first.wh.weight[:, :vectors].T).flatten(1),
+            ),
+            (
+                scalar @ first.ws.weight[:, after : after + scalars].T,
+                (vector @ first.wh.weight[:, vectors + self.edge[1] :].T).flatten(1),
+            ),
         )
 
-    def message(self, scalar, hidden):
-        """Message before its last perceptron, from the sums of the three parts; `scalar` is overwritten."""
-        first = self.message_func[0]
+    def messages(self, scalar, hidden):
+        """Messages before their last perceptron, from the sums of rows: scalars [E, S], lengths [E, h], hidden [E, 3 h].
+
+        `scalar` [E, S] is overwritten; `hidden` is [E, 3, h].
+        """
+        first, *middle, last = self.message_func
         norms = first.ws.weight[:, first.inputs[0] :]
         state = first.finish(scalar.addmm_(length(hidden), norms.T), hidden)
-        for perceptron in self.message_func[1:-1]:
+        for perceptron in middle:
             state = perceptron(state)
-        return state
+        hidden = last.wh(state[1])
+        return state[0], length(hidden), hidden.flatten(1)
 
-    def average(self, state, offsets):
-        """The last perceptron of the mean message. It is linear but for the lengths of its hidden vectors, so scalars,
-        hidden vectors and lengths are averaged over the edges first and it is applied once per node."""
+    def apply_last(self, mean, offsets):
+        """The last perceptron, once per node: it is linear but for the lengths of its hidden vectors, so that
+        scalars, lengths and hidden vectors can be averaged first. No bias where nothing was heard."""
         last = self.message_func[-1]
-        scalar, vector = state
-        hidden = last.wh(vector)
-        mean = segment_mean(torch.cat([scalar, length(hidden), hidden.flatten(1)], dim=1), offsets)
-        sizes = last.ws.in_features, hidden.shape[1] * hidden.shape[2]
-        inputs, hidden = mean.split(sizes, dim=1)
-        heard = (offsets[1:] > offsets[:-1]).unsqueeze(1)
-        out = inputs @ last.ws.weight.T + last.ws.bias * heard
-        return out, last.wv(hidden.unflatten(1, (3, -1)))
+        scalar, lengths, hidden = mean
+        scalars = self.node[0]
+        out = last.ws.bias * (offsets[1:] > offsets[:-1]).unsqueeze(1)
+        out = out.addmm_(scalar, last.ws.weight[:, :scalars].T).addmm_(lengths, last.ws.weight[:, scalars:].T)
+        return out, last.wv(hidden.unflatten(1, (3, last.wh.out_features)))
 
 
 class Layer(nn.Module):
@@ -287,7 +309,23 @@ class Layer(nn.Module):
         return state
 
 
-def segment_mean(rows: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
-    """Mean over rows `offsets[i]` to `offsets[i + 1] - 1`, zero where there are none: [n, d] of rows [E, d]."""
-    index = torch.arange(len(rows), device=rows.device)
-    return F.embedding_bag(index, rows, offsets, mode="mean", include_last_offset=True)
+def segment_mean(values: torch.Tensor, offsets: torch.Tensor, rows: torch.Tensor | None = None) -> torch.Tensor:
+    """Mean [n, d] over `values[offsets[i]:offsets[i + 1]]`, or over those rows of them; zero where there are none."""
+    if rows is None:
+        rows = torch.arange(len(values), device=values.device)
+    return F.embedding_bag(rows, values, offsets, mode="mean", include_last_offset=True)
+
+
+def _pieces(offsets: torch.Tensor):
+    """Slices of nodes and of the edges that arrive at them: few at a time so that intermediates stay in the cache,
+    but all at once in training, where they are kept anyway."""
+    nodes, edges = len(offsets) - 1, int(offsets[-1])
+    if torch.is_grad_enabled() or edges <= EDGES_AT_ONCE:
+        return [(slice(0, nodes), slice(0, edges))]
+    offsets, pieces, begin = offsets.cpu(), [], 0
+    while begin < nodes:
+        limit = offsets[begin] + EDGES_AT_ONCE
+        end = max(begin + 1, int(torch.searchsorted(offsets, limit, right=True)) - 1)
+        pieces.append((slice(begin, end), slice(int(offsets[begin]), int(offsets[end]))))
+        begin = end
+    return pieces
