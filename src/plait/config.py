@@ -71,13 +71,14 @@ def from_dict(cls: type, values: Mapping, *, file=None, place: str = "") -> Any:
     ------
     InputError
     """
-    parser = _parser(cls, "", {})
     flat = _flatten(values)
+    names = _names_in(flat)
+    parser = _parser(cls, "", names)
     known = {action.dest for action in parser._actions}
     for key in flat:
-        if key not in known:
+        if not _is_known(key, known):
             raise _unknown_key(key, known, file=file, place=place or None)
-    return _parse(parser, cls, {}, values, file=file, place=place or None)
+    return _parse(parser, cls, names, values, file=file, place=place or None)
 
 
 def parse(cls: type, arguments: Sequence[str], *, program: str, description: str = "") -> Any:
@@ -199,14 +200,22 @@ def _part_names(cls: type, arguments: Sequence[str]) -> dict[str, str]:
     chosen: dict[str, str] = {}
     file = _config_file(arguments)
     if file is not None:
-        flat = _flatten(_read_yaml(file))
-        chosen.update({key[:-5]: str(value) for key, value in flat.items() if key.endswith(".name")})
+        chosen.update(_names_in(_flatten(_read_yaml(file))))
     for position, argument in enumerate(arguments):
         match = re.fullmatch(r"--([\w.]+)\.name(?:=(.*))?", argument)
         if match:
             value = match[2] if match[2] is not None else (arguments[position + 1 :] or [""])[0]
             chosen[match[1]] = value
     return chosen
+
+
+def _names_in(flat: Mapping[str, Any]) -> dict[str, str]:
+    return {key[:-5]: str(value) for key, value in flat.items() if key.endswith(".name")}
+
+
+def _is_known(key: str, known) -> bool:
+    """Whether a key is an option, or inside one that holds a mapping, or stands for an empty group."""
+    return any(key == name or key.startswith(name + ".") or name.startswith(key + ".") for name in known)
 
 
 def _config_file(arguments: Sequence[str]) -> str | None:
@@ -244,7 +253,7 @@ def _read_yaml(file: str) -> dict:
 def _check_config_file(file: str, parser) -> None:
     known = {action.dest for action in parser._actions}
     for key in _flatten(_read_yaml(file)):
-        if key not in known and not any(name.startswith(key + ".") for name in known):
+        if not _is_known(key, known):
             line = next(
                 (
                     number

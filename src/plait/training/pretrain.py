@@ -65,7 +65,7 @@ def pretrain(config: PretrainConfig, *, progress=iter) -> tuple[Learned, dict[st
     """Run a recipe, or go on with it. Returns the best weights' network and its validation."""
     objective = make_objective(config.objective)
     train = Corpus(config.data)
-    valid = Corpus(dataclasses.replace(config.data, split="valid", longest=1000))
+    valid = Corpus(dataclasses.replace(config.data, split="valid", longest=config.data.longest or 1000))
     tokenizer = None
     if config.tokens.tokenizer:
         train, valid, tokenizer = _with_tokens(config, train, valid, progress)

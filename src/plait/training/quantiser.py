@@ -87,7 +87,7 @@ def train_encoder(config: QuantiserConfig) -> tuple[GVPEncoder, dict[str, float]
     """Train, or go on training, a structure encoder as configured."""
     sizes = network_config(config.encoder)
     train = Corpus(config.data)
-    valid = Corpus(dataclasses.replace(config.data, split="valid", longest=1000))
+    valid = Corpus(dataclasses.replace(config.data, split="valid", longest=config.data.longest or 1000))
     batches = Batches(train, config.batch, seed=config.run.seed)
 
     def prepare(step: int) -> GraphBatch:

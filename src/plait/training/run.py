@@ -11,7 +11,7 @@ import lightning
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from plait.data.base import short_digest
 from plait.errors import InputError
@@ -19,17 +19,20 @@ from plait.objectives.base import Term, total
 from plait.training.options import RunConfig
 
 
-class Steps(Dataset):
-    """Prepared batches by step number; what a step holds depends on the step alone."""
+class Steps(IterableDataset):
+    """Prepared batches from one step to another; what a step holds depends on the step alone.
+
+    It has no length, as Lightning would count the steps of an earlier life against it and begin again.
+    """
 
     def __init__(self, prepare: Callable[[int], object], first: int, last: int):
         self.prepare, self.first, self.last = prepare, first, last
 
-    def __len__(self) -> int:
-        return max(0, self.last - self.first)
-
-    def __getitem__(self, index: int):
-        return self.prepare(self.first + index)
+    def __iter__(self):
+        worker = get_worker_info()
+        offset, stride = (worker.id, worker.num_workers) if worker else (0, 1)
+        for step in range(self.first + offset, self.last, stride):
+            yield self.prepare(step)
 
 
 class Learner(lightning.LightningModule):
@@ -159,7 +162,7 @@ def fit(
         torch.set_num_threads(run.threads)
     checkpoint = folder / "last.ckpt"
     first = torch.load(checkpoint, weights_only=False)["global_step"] if checkpoint.exists() else 0
-    loader = DataLoader(Steps(prepare, first, run.steps), batch_size=None, shuffle=False, num_workers=run.workers)
+    loader = DataLoader(Steps(prepare, first, run.steps), batch_size=None, num_workers=run.workers)
     saver = ModelCheckpoint(
         dirpath=folder,
         filename="last",

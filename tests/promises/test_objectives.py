@@ -1,0 +1,141 @@
+"""What every registered objective promises (architecture, rule 2)."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from plait import registry
+from plait.data.base import Example
+from plait.objectives.base import Sum, total
+from plait.structure.vocabulary import UNKNOWN
+
+OBJECTIVES = registry.parts("objective")
+pytestmark = pytest.mark.parametrize("name", OBJECTIVES)
+
+
+def make(name):
+    cls = OBJECTIVES[name]
+    return cls(cls.Config())
+
+
+@pytest.fixture(scope="module")
+def examples(whole, gapped, two_chains, one_residue, backbone_only):
+    """Real structures with a made-up profile."""
+    made = []
+    for number, protein in enumerate((whole, gapped, two_chains, one_residue, backbone_only)):
+        generator = np.random.default_rng(number)
+        labels = {
+            "profile": generator.dirichlet(np.ones(20), len(protein)).astype(np.float32),
+            "neff": generator.uniform(1, 50, len(protein)).astype(np.float32),
+            "structure_tokens": generator.integers(0, 20, len(protein)),
+        }
+        made.append(Example(str(number), protein, labels))
+    return made
+
+
+def view_of(objective, examples, seed=0):
+    return objective.view(examples, np.random.default_rng(seed))
+
+
+def outputs_for(objective, view, seed=0, fill=None):
+    rows = sum(len(p) for p in view.proteins)
+    generator = torch.Generator().manual_seed(seed)
+    return {n: torch.randn(rows, c, generator=generator, requires_grad=True) for n, c in objective.heads.items()}
+
+
+def visible(view):
+    """Everything that an encoder can see of a view, as bytes."""
+    parts = []
+    for protein, masked, extra in zip(view.proteins, view.masked, view.extras):
+        for field in dataclasses.fields(protein):
+            value = getattr(protein, field.name)
+            if isinstance(value, np.ndarray):
+                parts.append((field.name, value.dtype.str, value.shape, value.tobytes()))
+        parts.append(masked.tobytes())
+        parts.append(sorted((k, np.asarray(v).tobytes()) for k, v in extra.items()))
+    return parts
+
+
+def test_no_leak(name, examples):
+    """Other types (and no side chains) where the type is asked, another profile where that is asked: the view that
+    the encoder sees stays bit-identical."""
+    objective = make(name)
+    before = view_of(objective, examples)
+    changed, first = [], 0
+    for example in examples:
+        protein, labels = example.protein, dict(example.labels)
+        rows = slice(first, first + len(protein))
+        first += len(protein)
+        asked = before.weights.get("residue_type", np.zeros(first))[rows] > 0
+        types = np.where(asked, (protein.residue_type + 7) % 20, protein.residue_type).astype(np.int8)
+        names = np.where(asked, "XYZ", protein.residue_name)
+        keep = ~asked[protein.residue_of] | np.isin(protein.atom_name, ("N", "CA", "C", "O"))
+        protein = protein.replace(
+            residue_type=types, residue_name=names, position=protein.position[keep],
+            atom_name=protein.atom_name[keep], element=protein.element[keep], residue_of=protein.residue_of[keep],
+        )  # fmt: skip
+        if "profile" in before.weights:
+            labels["profile"] = np.roll(labels["profile"], 3, axis=1)
+        changed.append(dataclasses.replace(example, protein=protein, labels=labels))
+    after = view_of(objective, changed)
+    assert visible(after) == visible(before)
+    assert any((weights > 0).any() for weights in before.weights.values())
+
+
+def test_same_draws_same_loss(name, examples):
+    objective = make(name)
+    first, second = view_of(objective, examples, 3), view_of(objective, examples, 3)
+    assert visible(first) == visible(second)
+    losses = [total(objective.loss(outputs_for(objective, view), view)) for view in (first, second)]
+    assert losses[0].item() == losses[1].item()
+
+
+def test_zero_where_nothing_is_asked(name, examples):
+    objective = make(name)
+    view = view_of(objective, examples)
+    silent = dataclasses.replace(view, weights={n: np.zeros_like(w) for n, w in view.weights.items()})
+    outputs = outputs_for(objective, view)
+    loss = total(objective.loss(outputs, silent))
+    loss.backward()
+    assert loss.item() == 0
+    assert all(term.count == 0 for term in objective.loss(outputs, silent).values())
+    assert all(torch.isfinite(o.grad).all() for o in outputs.values() if o.grad is not None)
+
+
+def test_a_perfect_prediction_gives_the_least_value(name, examples):
+    objective = make(name)
+    view = view_of(objective, examples)
+    perfect = {}
+    for head, classes in objective.heads.items():
+        target = torch.as_tensor(view.targets[head])
+        if target.ndim == 1:
+            target = torch.nn.functional.one_hot(target, classes).float()
+        perfect[head] = (target + 1e-9).log()
+    best = total(objective.loss(perfect, view)).item()
+    for seed in range(5):
+        assert best < total(objective.loss(outputs_for(objective, view, seed), view)).item()
+        nudged = {head: value + 0.1 * torch.randn_like(value) for head, value in perfect.items()}
+        assert best <= total(objective.loss(nudged, view)).item()
+
+
+def test_it_composes(name, examples):
+    objective = make(name)
+    other = next(iter(OBJECTIVES.values()))
+    both = objective + 0.3 * other(other.Config())
+    assert isinstance(both, Sum)
+    view = view_of(both, examples)
+    outputs = outputs_for(both, view)
+    terms = both.loss(outputs, view)
+    assert set(objective.loss(outputs, view)) <= set(terms)
+    expected = sum(term.weight * term.value for term in terms.values())
+    assert torch.allclose(total(terms), expected)
+
+
+def test_hidden_residues_are_unknown_and_bare(name, examples):
+    view = view_of(make(name), examples)
+    for protein, masked in zip(view.proteins, view.masked):
+        assert (protein.residue_type[masked] == UNKNOWN).all()
+        bare = np.isin(protein.atom_name[masked[protein.residue_of]], ("N", "CA", "C", "O"))
+        assert bare.all()
