@@ -38,9 +38,8 @@ def run(config: Config) -> int:
     console = Console(stderr=True)
     shown = track(files, "structure tokens", console=console, transient=True, disable=not console.is_terminal)
     count = write_tokens(tokenise_files(shown, tokenizer, config.chain, report=report), out, tokenizer)
-    left_out = f"; {len(failures)} of {len(files)} files left out, see above" if failures else ""
     if count:
-        print(
-            f"{out}: {count} chain{'s' if count > 1 else ''}, tokenizer {tokenizer.name} with {tokenizer.size} states{left_out}"
-        )
+        chains = "1 chain" if count == 1 else f"{count} chains"
+        left_out = f"; {len(failures)} of {len(files)} files left out, see above" if failures else ""
+        print(f"{out}: {chains}, tokenizer {tokenizer.name} with {tokenizer.size} states{left_out}")
     return max((error.exit_code for error in failures), default=0)

@@ -21,6 +21,9 @@ class Tokenizer(ABC):
     size: int
     """Number of states K."""
 
+    reach: float = 50.0
+    """Distance in angstrom beyond which a residue that loses its backbone does not change another's token."""
+
     @property
     def unknown(self) -> int:
         return self.size

@@ -39,6 +39,7 @@ class DSSPTokenizer(Tokenizer):
         )
 
     size = len(STATES)
+    reach = 30.0
 
     def __init__(self, config: Config | None = None):
         self.config = config or self.Config()

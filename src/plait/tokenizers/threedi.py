@@ -53,6 +53,7 @@ class ThreeDiTokenizer(Tokenizer):
         )
 
     size = len(LETTERS)
+    reach = 30.0
 
     def __init__(self, config: Config | None = None):
         self.config = config or self.Config()
