@@ -96,6 +96,9 @@ class ProsstConfig:
         True, "whether the last row of the structure table stands for a residue that the tokenizer cannot see"
     )
     tokenizer: str = _documented("3di", "structure tokenizer that the model reads: a registered name, none or random")
+    structure_input: bool = _documented(
+        False, "add the structure states to the first hidden states; published models let them into attention only"
+    )
     profile_head: bool = _documented(False, "a second head that gives 20 logits of the evolutionary profile")
 
     def __post_init__(self):
@@ -134,6 +137,8 @@ class ProsstConfig:
                 got="|".join(self.pos_att_type),
                 do="Leave out aa2ss and ss2aa, or give ss_vocab_size.",
             )
+        if self.structure_input and not self.has_structure:
+            raise InputError("structure_input without structure", got="ss_vocab_size 0", do="Give ss_vocab_size.")
         if self.relative_attention and self.table_reach < 1:
             raise InputError("relative_attention needs max_relative_positions or max_position_embeddings of 1 or more")
 

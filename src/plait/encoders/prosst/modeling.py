@@ -58,7 +58,7 @@ class ProsstEmbeddings(nn.Module):
         words = self.word_embeddings(input_ids)
         if self.config.token_dropout:
             masked = input_ids == self.config.mask_token_id
-            observed = masked.sum(-1, keepdim=True) / real.sum(-1, keepdim=True)
+            observed = masked.sum(-1, keepdim=True) / real.sum(-1, keepdim=True).clamp(min=1)
             rescale = (1 - 0.8 * self.config.mlm_probability) / (1 - observed)
             words = words.masked_fill(masked[:, :, None], 0) * rescale[:, :, None].to(words.dtype)
         hidden = self.dropout(self.LayerNorm(words) * real[:, :, None])
@@ -66,6 +66,8 @@ class ProsstEmbeddings(nn.Module):
         if self.config.has_structure:
             structure = self.ss_layer_norm(self.ss_embeddings(ss_input_ids))
             structure = self.dropout(structure * real[:, :, None])
+            if self.config.structure_input:
+                hidden = hidden + structure
         return hidden, structure
 
 
