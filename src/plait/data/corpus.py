@@ -1,6 +1,8 @@
 """The training corpus: protein chains with backbone and, for most, the profile of their homologs."""
 
 import dataclasses
+import zipfile
+import zlib
 from typing import Literal
 
 import numpy as np
@@ -90,6 +92,6 @@ class Corpus(DataSet):
             try:
                 with np.load(file, allow_pickle=False) as arrays:
                     self._shards[number] = {name: arrays[name] for name in arrays.files}
-            except (OSError, ValueError, EOFError) as error:
+            except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
                 raise InputError("unreadable shard of the corpus", file=file, got=str(error)) from None
         return self._shards[number]
