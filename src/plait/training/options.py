@@ -43,6 +43,16 @@ class EncoderSizes:
 
 
 @dataclasses.dataclass(frozen=True)
+class CodebookOptions:
+    kind: str = option("gvp-chain", "registered tokenizer that embeds: gvp-chain, or gvp for a subgraph per residue")
+    size: int = option(512, "number of centres, K")
+    radius: float = option(10.0, "residues are around one up to this C-alpha distance (angstrom)")
+    residues: int = option(
+        400_000, "residues of training chains, drawn at random by chain, that the centres are fitted on"
+    )
+
+
+@dataclasses.dataclass(frozen=True)
 class QuantiserConfig:
     """One training of a structure encoder."""
 
@@ -53,6 +63,8 @@ class QuantiserConfig:
     profile_weight: float = option(
         0.0, "weight of a second loss: the cross-entropy of the same output against the evolutionary profile"
     )
+    codebook: CodebookOptions = option(CodebookOptions(), "the codebook that is fitted after training")
+    tokenizer: str = option("", "folder to write the tokenizer to; empty: tokenizer/ in the run's folder")
     run: RunConfig = option(RunConfig(), "the run")
 
 

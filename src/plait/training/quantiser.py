@@ -7,6 +7,7 @@ are whole chains (cut to stretches); the published training is described with wh
 
 import dataclasses
 import functools
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from plait.data.base import Example
 from plait.data.batches import Batches, in_order
 from plait.data.corpus import Corpus
 from plait.objectives.base import Term
+from plait.registry import get
 from plait.structure.vocabulary import UNKNOWN
 from plait.tokenizers.gvp_features import Graph, graph_features, segments
 from plait.tokenizers.gvp_network import GVPEncoder, GVPEncoderConfig
@@ -111,6 +113,56 @@ def train_encoder(config: QuantiserConfig) -> tuple[GVPEncoder, dict[str, float]
     return encoder, result
 
 
+def fit_tokenizer(config: QuantiserConfig, *, progress=iter) -> tuple[Path, dict[str, float]]:
+    """Train the encoder if that is not done, fit the codebook on training chains, and write the tokenizer.
+
+    Returns
+    -------
+    (path, dict)
+        The tokenizer's folder; the encoder's validation, the codebook's mean squared distance, and what its tokens
+        know of residues and profiles on validation chains.
+    """
+    encoder, result = train_encoder(config)
+    train = Corpus(config.data)
+    options = config.codebook
+    generator = np.random.default_rng([config.run.seed, 4])
+    order = generator.permutation(len(train))
+    needed = int(np.searchsorted(np.cumsum(train.lengths[order]), options.residues)) + 1
+    cls = get("tokenizer", options.kind)
+    settings = cls.Config(encoder=encoder.config, radius=options.radius)
+    proteins = [train[int(index)].protein for index in order[:needed]]
+    tokenizer = cls.fit(encoder, progress(proteins), options.size, settings, seed=config.run.seed)
+    folder = Path(config.tokenizer or Path(config.run.out) / "tokenizer")
+    tokenizer.save(folder)
+    valid = Corpus(dataclasses.replace(config.data, split="valid", longest=config.data.longest or 1000))
+    examples = [train[int(index)] for index in order[:needed]]
+    return folder, result | token_information(tokenizer, examples, [valid[index] for index in range(len(valid))])
+
+
+def token_information(tokenizer, train: list[Example], valid: list[Example]) -> dict[str, float]:
+    """What tokens alone say: cross-entropy (nats) on `valid` of the residue type and of the profile, from tables of
+    frequencies by token that are counted on `train` (with the overall frequencies as 20 pseudo-counts)."""
+    counts = np.zeros((2, tokenizer.size + 1, 20))
+    for example in train:
+        tokens, types = tokenizer(example.protein), example.protein.residue_type
+        known = types != UNKNOWN
+        np.add.at(counts[0], (tokens[known], types[known]), 1)
+        np.add.at(counts[1], tokens, example.labels["profile"])
+    overall = counts.sum(1) / counts.sum((1, 2))[:, None]
+    tables = np.log((counts + 20 * overall[:, None]) / (counts.sum(2, keepdims=True) + 20))
+    sums = np.zeros(4)
+    for example in valid:
+        tokens, types, profile = tokenizer(example.protein), example.protein.residue_type, example.labels["profile"]
+        known, has = types != UNKNOWN, profile.sum(1) > 0.5
+        sums += [
+            -tables[0][tokens[known], types[known]].sum(),
+            known.sum(),
+            -(profile * tables[1][tokens])[has].sum(),
+            has.sum(),
+        ]
+    return {"token_residue_type": sums[0] / sums[1], "token_profile": sums[2] / sums[3]}
+
+
 def _validate(encoder: GVPEncoder, batches: list[GraphBatch]) -> dict[str, float]:
     """Cross-entropy, perplexity and accuracy of the residue type; cross-entropy against profiles."""
     sums = np.zeros(5)
@@ -141,4 +193,6 @@ def _without_out(config) -> dict:
     for name in ("out", "threads", "workers", "log_every", "checkpoint_minutes", "device"):
         values["run"].pop(name)
     values["data"].pop("folder")
+    for name in ("codebook", "tokenizer"):
+        values.pop(name)
     return values
