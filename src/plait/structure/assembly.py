@@ -9,7 +9,7 @@ from plait.errors import InputError
 from plait.structure.atoms import APART, POLYMER, AtomTable
 from plait.structure.geometry import BOND_LIMIT, bonded
 from plait.structure.protein import Hetero, Protein, Remark
-from plait.structure.remarks import listed, on_hetero, on_residues
+from plait.structure.remarks import counted, listed, on_hetero, on_residues
 from plait.structure.vocabulary import BACKBONE
 
 _MOST_MISSING = 0.2
@@ -66,7 +66,7 @@ def _heavy_atoms(table: AtomTable, remarks: list[Remark]) -> AtomTable:
     if not light.any():
         return table
     heavy = int((table.element == b"D").sum())
-    text = f"{light.sum()} hydrogens left out" + (f", {heavy} of them deuterium" if heavy else "")
+    text = f"{counted(int(light.sum()), 'hydrogen')} left out" + (f", {heavy} of them deuterium" if heavy else "")
     remarks.append(Remark("hydrogen", "", text))
     return table.take(~light)
 
@@ -86,7 +86,7 @@ def _with_coordinates(table: AtomTable, remarks: list[Remark], file) -> AtomTabl
     places = [
         f"{table.chain[i].decode()} {table.number[i]} {table.atom_name[i].decode()}" for i in np.flatnonzero(missing)
     ]
-    text = f"{missing.sum()} atoms without coordinates left out: {listed(places)}"
+    text = f"{counted(int(missing.sum()), 'atom')} without coordinates left out: {listed(places)}"
     remarks.append(Remark("missing coordinates", "", text))
     return table.take(~missing)
 
@@ -223,7 +223,7 @@ def _one_location_an_atom(table, residue, remarks) -> tuple[AtomTable, np.ndarra
     twice = ~keep & (table.altloc == 0)
     if twice.any():
         places = dict.fromkeys(_place(table, i) for i in np.flatnonzero(twice))
-        text = f"{twice.sum()} atoms written more than once, the first kept: {listed(list(places))}"
+        text = f"{counted(int(twice.sum()), 'atom')} written more than once, the first kept: {listed(list(places))}"
         remarks.append(Remark("duplicate atom", "", text))
     return table.take(keep), residue[keep]
 
@@ -309,35 +309,35 @@ def _protein_residues(residues: _Residues, backbone: np.ndarray) -> tuple[np.nda
     to_previous = bonded(backbone, same)
     linked = to_previous.copy()
     linked[:-1] |= to_previous[1:]
-    chosen = candidate & ((residues.polymer == POLYMER) | linked | (amino & ~residues.hetatm))
-    return _with_strays(residues, backbone, chosen, candidate)
+    certain = candidate & ((residues.polymer == POLYMER) | (amino & ~residues.hetatm))
+    chosen, rank = _with_strays(residues, backbone, certain, np.flatnonzero(candidate & ~certain))
+    return chosen | (candidate & linked), rank
 
 
-def _with_strays(residues, backbone, chosen, candidate) -> tuple[np.ndarray, np.ndarray]:
+def _with_strays(residues, backbone, chosen, waiting) -> tuple[np.ndarray, np.ndarray]:
     """Put modified residues that a program wrote after the chain (as HETATM) back where they are bonded."""
     chosen, rank = chosen.copy(), np.arange(len(chosen), dtype=float)
     depth = np.zeros(len(chosen))
-    waiting = np.flatnonzero(candidate & ~chosen)
-    found = True
-    while found and len(waiting):
-        found = False
-        for index in waiting:
-            mates = np.flatnonzero(chosen & (residues.chain == residues.chain[index]))
-            before = np.linalg.norm(backbone[mates, 2] - backbone[index, 0], axis=1) <= BOND_LIMIT
-            after = np.linalg.norm(backbone[mates, 0] - backbone[index, 2], axis=1) <= BOND_LIMIT
-            if not (before.any() or after.any()):
-                continue
-            mate = mates[np.argmax(before if before.any() else after)]
-            depth[index] = depth[mate] + 1
-            rank[index] = rank[mate] + (1 if before.any() else -1) * 0.5 ** depth[index]
-            chosen[index] = found = True
-        waiting = waiting[~chosen[waiting]]
+    # After the residue that it follows if it can be, so that several in a row come into their order.
+    for here, there, side in ((0, 2, 1), (2, 0, -1)) * (len(waiting) > 0):
+        found = True
+        while found:
+            found = False
+            for index in waiting[~chosen[waiting]]:
+                mates = np.flatnonzero(chosen & (residues.chain == residues.chain[index]))
+                distance = np.linalg.norm(backbone[mates, there] - backbone[index, here], axis=1)
+                near = np.flatnonzero(distance <= BOND_LIMIT)
+                if len(near):
+                    mate = mates[near[0]]
+                    depth[index] = depth[mate] + 1
+                    rank[index] = rank[mate] + side * 0.5 ** depth[index]
+                    chosen[index] = found = True
     return chosen, rank
 
 
 def _no_protein(residues: _Residues, models: int, file) -> InputError:
     kinds, count = np.unique(np.where(residues.kind == "nucleic", "nucleotide", residues.kind), return_counts=True)
-    found = ", ".join(f"{n} {kind} residues" for kind, n in zip(kinds.tolist(), count.tolist()))
+    found = ", ".join(counted(n, f"{kind} residue") for kind, n in zip(kinds.tolist(), count.tolist()))
     return InputError(
         "no protein in this model" if models > 1 else "no protein in this file",
         file=file,
@@ -386,7 +386,7 @@ def _on_altlocs(residues: _Residues, several: np.ndarray) -> list[Remark]:
     for chain in dict.fromkeys(residues.chain[several].tolist()):
         mine = several[residues.chain[several] == chain]
         places = [f"{residues.number[i]}{_character(residues.insertion_code[i])}" for i in mine]
-        text = f"{len(mine)} residues with alternative locations, the most occupied kept: {listed(places)}"
+        text = f"{counted(len(mine), 'residue')} with alternative locations, the most occupied kept: {listed(places)}"
         remarks.append(Remark("altloc", f"chain {_shown(chain)}", text))
     return remarks
 
@@ -431,11 +431,16 @@ def _protein(table: AtomTable, residue: np.ndarray, residues: _Residues, order: 
         insertion_code=_text(residues.insertion_code[order]),
         sequence_index=(np.arange(len(chain)) - np.repeat(starts, lengths)).astype(np.int32),
         b_factor=per_residue.astype(np.float32),
-        position=table.position[rows].astype(np.float32),
+        position=_single(table.position[rows]),
         atom_name=atom_name.astype(str),
         element=table.element[rows].astype(str),
         residue_of=residue_of.astype(np.int32),
     )
+
+
+def _single(position: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):  # what does not fit becomes infinite, which `validate` reports
+        return position.astype(np.float32)
 
 
 def _hetero(table: AtomTable, residue: np.ndarray, residues: _Residues, apart: np.ndarray) -> Hetero:
@@ -443,7 +448,7 @@ def _hetero(table: AtomTable, residue: np.ndarray, residues: _Residues, apart: n
     group = np.cumsum(apart)[residue[rows]] - 1
     kind = np.where(np.isin(residues.kind, ("ion", "water", "nucleic", "sugar")), residues.kind, "ligand")
     return Hetero(
-        position=table.position[rows].astype(np.float32),
+        position=_single(table.position[rows]),
         atom_name=table.atom_name[rows].astype(str),
         residue_name=table.residue_name[rows].astype(str),
         chain=table.chain[rows].astype(str),

@@ -67,8 +67,39 @@ class AtomTable:
         )
 
 
+def check_names(table: AtomTable, file) -> None:
+    """Raise InputError if a name holds anything but plain ASCII characters: the file is damaged."""
+    for field in ("atom_name", "residue_name", "chain", "label_chain"):
+        column = getattr(table, field)
+        characters = column.view(np.uint8).reshape(len(column), -1)
+        if characters.size and (characters.max() > 126 or ((characters < 32) & (characters > 0)).any()):
+            row = int(np.argmax(((characters > 126) | ((characters < 32) & (characters > 0))).any(axis=1)))
+            raise _damaged(field.replace("_", " "), repr(column[row]), row, table, file)
+    for field in ("insertion_code", "altloc"):
+        column = getattr(table, field)
+        if len(column) and column.max() > 126:
+            row = int(np.argmax(column > 126))
+            raise _damaged(field.replace("_", " "), repr(chr(column[row])), row, table, file)
+
+
+def _damaged(what: str, got: str, row: int, table: AtomTable, file) -> InputError:
+    return InputError(
+        f"{what} is not plain text",
+        file=file,
+        place=f"atom {row + 1} of the model (residue {table.number[row]})",
+        got=got,
+        expected="printable ASCII characters",
+        do="Get the file again.",
+    )
+
+
 def missing_model(file, model: int, models: int) -> InputError:
     """The error for a model that the file does not have."""
     return InputError(
         "no such model", file=file, got=f"model {model}", expected=f"1 to {models}", do="Models are counted from 1."
     )
+
+
+def model_read(model: int, models: int) -> Remark:
+    """The remark that one of several models was read."""
+    return Remark("model", "", f"model {model} of {models} read")

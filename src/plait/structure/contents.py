@@ -64,6 +64,7 @@ def unpack(data: bytes, file) -> bytes:
             )
         if data[:2] == b"\x1f\x8b":
             raise InputError("gzipped twice", file=file, do="Unpack it once.")
+    data = data.removeprefix(b"\xef\xbb\xbf")
     for magic, name in _PACKED.items():
         if data.startswith(magic):
             raise InputError("unknown compression", file=file, got=name, expected=_FORMATS, do="Unpack it first.")

@@ -11,7 +11,7 @@ import re
 import numpy as np
 
 from plait.errors import InputError
-from plait.structure.atoms import missing_model
+from plait.structure.atoms import missing_model, model_read
 from plait.structure.protein import Remark
 
 _WIDTH = 80
@@ -93,7 +93,7 @@ def inspect_pdb(data: bytes, file, model: int) -> PdbText:
     chosen, remarks = _without_old_columns(chosen, lines, lengths, starts[atoms] - starts[first])
     header = data[: starts[np.argmax(is_atom)]]
     if models > 1:
-        remarks += (Remark("model", "", f"model {model} of {models} read"),)
+        remarks += (model_read(model, models),)
     return PdbText(
         atoms=chosen,
         first_line=first + 1,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from plait.errors import InputError
 from plait.structure.assembly import assemble
+from plait.structure.atoms import check_names
 from plait.structure.contents import detect_format, read_bytes, unpack
 from plait.structure.protein import Protein
 from plait.structure.validation import validate
@@ -50,6 +51,7 @@ def read_structure(
         raise InputError("not a model number", file=file, got=repr(model), expected="a whole number from 1")
     read = {"pdb": read_pdb, "mmcif": read_mmcif, "bcif": read_bcif}[detect_format(data, file)]
     table = read(data, file, model)
+    check_names(table, file)
     protein = assemble(table, residue_kind, chain=chain, file=file)
     protein = protein.replace(source=name or getattr(file, "name", str(file)))
     validate(protein, file=file)

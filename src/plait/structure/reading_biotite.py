@@ -5,7 +5,7 @@ import io
 import numpy as np
 
 from plait.errors import InputError
-from plait.structure.atoms import APART, POLYMER, UNSAID, AtomTable, missing_model
+from plait.structure.atoms import APART, POLYMER, UNSAID, AtomTable, missing_model, model_read
 from plait.structure.protein import Remark
 
 _POLYMER_OF_ENTITY = {"polymer": POLYMER, "non-polymer": APART, "branched": APART, "water": APART}
@@ -71,6 +71,9 @@ def _from_block(block, file, model: int, further: int) -> AtomTable:
     label = text("label_asym_id", "auth_asym_id")
     number_text = category["auth_seq_id" if "auth_seq_id" in category else "label_seq_id"]
     entity = _entity_types(block, text("label_entity_id"))
+    remarks = (model_read(model, len(models)),) if len(models) > 1 else ()
+    if further:
+        remarks += (Remark("block", "", f"first block read; further blocks with atoms left out: {further}"),)
     table = AtomTable(
         position=np.stack([number(name, np.float64, np.nan) for name in ("Cartn_x", "Cartn_y", "Cartn_z")], axis=1),
         atom_name=text("auth_atom_id", "label_atom_id"),
@@ -89,9 +92,7 @@ def _from_block(block, file, model: int, further: int) -> AtomTable:
         models=len(models),
         predicted_by=_predictor(block),
         experiment=_first_value(block, "exptl", "method"),
-        remarks=(Remark("block", "", f"first block read; further blocks with atoms left out: {further}"),)
-        if further
-        else (),
+        remarks=remarks,
     )
     return table.take(model_number == models[model - 1]) if len(models) > 1 else table
 

@@ -8,7 +8,7 @@ import gemmi
 import numpy as np
 
 from plait.errors import InputError
-from plait.structure.atoms import APART, POLYMER, UNSAID, AtomTable, missing_model
+from plait.structure.atoms import APART, POLYMER, UNSAID, AtomTable, missing_model, model_read
 from plait.structure.pdb_text import inspect_pdb
 from plait.structure.protein import Remark
 from plait.structure.vocabulary import (
@@ -111,6 +111,11 @@ def read_mmcif(data: bytes, file, model: int) -> AtomTable:
     InputError
         The text is not CIF, has no atoms with Cartesian coordinates, or no such model.
     """
+    if not data.isascii():
+        try:
+            data.decode()
+        except UnicodeDecodeError:  # an author's name in Latin-1, or a damaged file: gemmi would stumble later
+            data = data.decode("latin-1").encode()
     try:
         document = gemmi.cif.read_string(data)
     except (ValueError, RuntimeError, IndexError) as error:
@@ -138,16 +143,34 @@ def read_mmcif(data: bytes, file, model: int) -> AtomTable:
         for index in reversed(range(models)):
             if index != model - 1:
                 del structure[index]
-    remarks = ()
+    remarks = (model_read(model, models),) if models > 1 else ()
     if len(blocks) > 1:
         names = ", ".join(other.name for other in blocks[1:])
-        remarks = (Remark("block", "", f"block {block.name} read; further blocks with atoms left out: {names}"),)
+        remarks += (Remark("block", "", f"block {block.name} read; further blocks with atoms left out: {names}"),)
+    table = _from_flat(structure, models)
+    if not np.isfinite(table.position).all():
+        _check_numbers(block, file)
     return dataclasses.replace(
-        _from_flat(structure, models),
+        table,
         predicted_by=_predictor(block),
         experiment=_experiment(block),
         remarks=remarks,
     )
+
+
+def _check_numbers(block: gemmi.cif.Block, file) -> None:
+    """Refuse coordinates that are neither numbers nor the CIF signs for absent ones; gemmi reads both as NaN."""
+    for axis in "xyz":
+        for row, value in enumerate(block.find_values(f"_atom_site.Cartn_{axis}")):
+            absent = gemmi.cif.is_null(value) or value.lower().lstrip("+-") in ("nan", "inf")
+            if not absent and np.isnan(gemmi.cif.as_number(value)):
+                raise InputError(
+                    f"{axis} coordinate is not a number",
+                    file=file,
+                    place=f"_atom_site, row {row + 1}",
+                    got=repr(value),
+                    expected="a number",
+                )
 
 
 def _from_flat(structure: gemmi.Structure, models: int) -> AtomTable:

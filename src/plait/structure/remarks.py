@@ -15,6 +15,11 @@ def listed(places: list[str], most: int = _PLACES) -> str:
     return shown + (f" and {len(places) - most} more" if len(places) > most else "")
 
 
+def counted(number: int, noun: str) -> str:
+    """ "1 residue", "2 residues"."""
+    return f"{number} {noun}" + ("s" if number != 1 else "")
+
+
 def on_residues(protein: Protein, *, modified: np.ndarray) -> list[Remark]:
     """Remarks on modified residues (where the mask [L] is true), gaps and missing atoms."""
     return [*_on_modified(protein, modified), *_on_gaps(protein), *_on_missing_atoms(protein)]
@@ -29,7 +34,7 @@ def on_hetero(hetero: Hetero) -> list[Remark]:
             continue
         _, first = np.unique(hetero.group[rows], return_index=True)
         names = hetero.residue_name[rows[first]]
-        text = f"{len(names)} {_PLURAL[kind] if len(names) > 1 else _SINGULAR[kind]} kept apart from the chains"
+        text = f"{counted(len(names), _NOUN.get(kind, kind))} kept apart from the chains"
         if kind in ("sugar", "ligand", "ion"):
             unique, count = np.unique(names, return_counts=True)
             text += ": " + listed(
@@ -39,8 +44,7 @@ def on_hetero(hetero: Hetero) -> list[Remark]:
     return remarks
 
 
-_SINGULAR = {"nucleic": "nucleotide", "sugar": "sugar residue", "ligand": "ligand", "ion": "ion", "water": "water"}
-_PLURAL = {kind: name + "s" for kind, name in _SINGULAR.items()}
+_NOUN = {"nucleic": "nucleotide", "sugar": "sugar residue"}
 
 
 def _places(protein: Protein, index: np.ndarray) -> str:
@@ -66,15 +70,15 @@ def _on_modified(protein: Protein, modified: np.ndarray) -> list[Remark]:
         remarks.append(Remark("modified residue", _places(protein, mine), text))
     unknown = np.flatnonzero(~modified & (protein.residue_type == UNKNOWN))
     if len(unknown):
-        remarks.append(
-            Remark("unknown residue", _places(protein, unknown), f"{len(unknown)} residues of unknown type (X)")
-        )
+        text = f"{counted(len(unknown), 'residue')} of unknown type (X)"
+        remarks.append(Remark("unknown residue", _places(protein, unknown), text))
     return remarks
 
 
 def _on_gaps(protein: Protein) -> list[Remark]:
     if len(protein) < 2:
-        return []
+        place = _places(protein, np.arange(len(protein)))
+        return [Remark("single residue", place, "the only residue, so without neighbours")]
     same = np.concatenate([[False], protein.chain[1:] == protein.chain[:-1]])
     broken = same & chain_breaks(protein)
     remarks = []
@@ -93,7 +97,7 @@ def _on_gaps(protein: Protein) -> list[Remark]:
     for chain in dict.fromkeys(protein.chain[jumps].tolist()):
         mine = jumps[protein.chain[jumps] == chain]
         places = [f"{protein.residue_label(i - 1)} to {protein.residue_label(i)}" for i in mine]
-        text = f"{len(mine)} jumps in the numbering where the chain goes on: {listed(places)}"
+        text = f"{counted(len(mine), 'jump')} in the numbering where the chain goes on: {listed(places)}"
         remarks.append(Remark("numbering", f"chain {chain or '(blank)'}", text))
     return remarks
 
@@ -109,16 +113,15 @@ def _on_missing_atoms(protein: Protein) -> list[Remark]:
     alone = (atoms == 1) & np.isfinite(protein.c_alpha).all(axis=1)
     if alone.any():
         index = np.flatnonzero(alone)
-        remarks.append(
-            Remark("C-alpha only", _places(protein, index), f"{len(index)} residues have no atom but C-alpha")
-        )
+        text = f"{counted(len(index), 'residue')} without any atom but C-alpha"
+        remarks.append(Remark("C-alpha only", _places(protein, index), text))
     incomplete = np.flatnonzero(~protein.has_backbone & ~alone)
     if len(incomplete):
-        text = f"{len(incomplete)} residues lack N, CA or C"
+        text = f"{counted(len(incomplete), 'residue')} without N, CA or C"
         remarks.append(Remark("incomplete backbone", _places(protein, incomplete), text))
     lacking = np.flatnonzero(lacks_side_chain_atoms(protein) & ~alone)
     if len(lacking):
-        text = f"{len(lacking)} residues lack side-chain atoms"
+        text = f"{counted(len(lacking), 'residue')} without some side-chain atoms"
         remarks.append(Remark("incomplete side chain", _places(protein, lacking), text))
     return remarks
 
