@@ -29,8 +29,8 @@ class FixedModel:
             logits[list(masked)] /= 2
         return (logits - np.log(np.exp(logits).sum(1, keepdims=True))).astype(np.float32)
 
-    def score_matrix(self, protein):
-        log_p = self.log_probabilities(protein)
+    def score_matrix(self, protein, masked=None):
+        log_p = self.log_probabilities(protein, masked)
         wild_type = np.where(protein.residue_type < 20, protein.residue_type, 0).astype(int)
         return log_p - np.take_along_axis(log_p, wild_type[:, None], 1)
 

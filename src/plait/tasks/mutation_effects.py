@@ -49,10 +49,10 @@ PERCENTILE = (
     "to 100 (best)."
 )
 JOINT = (
-    "Mutants of several substitutions: all their positions were masked together, and the score is the sum of "
-    "log p(mutated) - log p(wild type) there."
+    "Mutants of several substitutions: their positions were masked together, so that the model saw none of the "
+    "replaced residues, and the scores there were added (joint)."
 )
-ADDITIVE = "Mutants of several substitutions: the sum of the scores of the single substitutions (additive)."
+ADDITIVE = "Mutants of several substitutions: the sum of the scores of the single ones (additive)."
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -354,13 +354,10 @@ def _joint_scores(model, protein: Protein, placed: list[PlacedMutant], additive:
             mask = protein.chain == chain
             chains[chain] = protein.select(mask), np.cumsum(mask) - 1
         part, local = chains[chain]
-        log_p = np.asarray(model.log_probabilities(part, masked=[int(local[r]) for r in residues]))
+        masked = np.asarray(model.score_matrix(part, masked=[int(local[r]) for r in residues]))
         for number in numbers:
             one = placed[number]
-            values[number] = sum(
-                float(log_p[local[r], t] - log_p[local[r], protein.residue_type[r]])
-                for r, t in zip(one.residues, one.types)
-            )
+            values[number] = sum(float(masked[local[r], t]) for r, t in zip(one.residues, one.types))
     return values
 
 
