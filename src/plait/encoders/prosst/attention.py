@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from plait.encoders.prosst.attention_batch import attend_batch
 from plait.encoders.prosst.configuration import ProsstConfig
 
 BLOCK = 128
@@ -61,6 +62,9 @@ class ProsstSelfAttention(nn.Module):
         if mask.dim() == 3 or return_probabilities:
             context, probabilities = attend_dense(left, right, query, key, value, tables, mask, dropout)
             return context.transpose(1, 2).flatten(2), probabilities
+        if torch.is_grad_enabled():
+            context = attend_batch(left, right, query, key, value, tables, mask, dropout)
+            return context.transpose(1, 2).flatten(2), None
         contexts = []
         vectors = (left, right, query, key, value)
         for real, *sequence in zip(mask, *(x.unbind(0) for x in vectors), strict=True):
@@ -166,20 +170,6 @@ class RotaryEmbeddings(nn.Module):
             first, second = x.chunk(2, -1)
             rotated.append(x * cos + torch.cat((-second, first), -1) * sin)
         return rotated
-
-
-def skew(product, length):
-    """The view (..., n, L) of `product` (..., n, n + L - 1) whose element (a, b) is product[a, n - 1 - a + b]."""
-    rows, width = product.shape[-2:]
-    flat = product.flatten(-2)[..., rows - 1 : rows - 1 + rows * (width - 1)]
-    return flat.unflatten(-1, (rows, width - 1))[..., :length]
-
-
-def block_table(table, start, rows, length):
-    """What `rows` rows from `start` on meet of a table by distance: (H, n + L - 1, c) of (H, 2 L' - 1, c), L' >= L."""
-    middle = table.shape[-2] // 2
-    first = middle - start - rows + 1
-    return table[..., first : first + rows + length - 1, :]
 
 
 def attend(left, right, query, key, value, tables, key_bias=None, dropout=0.0):

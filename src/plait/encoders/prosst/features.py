@@ -178,16 +178,16 @@ def _tokens(config, proteins, sequences, tokenizer):
 
 
 def _default_tokenizer(config):
-    """The tokenizer that the config names, if it has nothing to learn."""
+    """The tokenizer that the config names, if there is nothing in it to be fitted."""
     cls = registry.get("tokenizer", config.tokenizer)
-    tokenizer = cls(cls.Config())
-    if isinstance(tokenizer, torch.nn.Module) or hasattr(tokenizer, "centres"):
+    # one that is fitted has as many states as it was fitted with, and its class cannot say how many
+    if not isinstance(getattr(cls, "size", None), int):
         raise InputError(
             "this model reads structure tokens and has no tokenizer",
             expected=f"a fitted tokenizer {config.tokenizer!r}",
             do="Set the model's tokenizer, or give structure_tokens.",
         )
-    return tokenizer
+    return cls(cls.Config())
 
 
 def _checked_positions(positions, length, name):
