@@ -62,7 +62,7 @@
     const score = chain.scores[index][at];
     const rank = chain.percentiles[index][at];
     return `${wildType}${author(chain, index)}${letter}\nscore ${signed(score)}` +
-      `${rank === null ? "" : `, percentile ${rank.toFixed(1)}`}\n${residueLine(chain, index)}`;
+      `${rank === null ? "" : `, percentile ${rank.toFixed(2)}`}\n${residueLine(chain, index)}`;
   };
 
   // -- canvases
@@ -220,7 +220,7 @@
         maps.append(element("h3", `Chain ${chainName(chain)}: ${length} residues`));
       }
       profiles.append(drawProfile(chain, width));
-      const cell = width < 700 ? 10 : 13;
+      const cell = width < 700 ? 10 : Math.min(18, Math.max(13, Math.floor((width - 42) / length)));
       const most = Math.max(10, Math.floor((width - 42) / cell / 10) * 10);
       const lines = Math.ceil(length / most);
       const step = Math.min(most, Math.ceil(Math.ceil(length / lines) / 10) * 10);
@@ -367,7 +367,7 @@
         const line = element("tr");
         for (const name of shown) {
           const value = row[at[name]];
-          const cell = element("td", value === null ? "" : name === "plait_score" ? signed(value, 3) : name === "percentile" ? value.toFixed(1) : String(value), numeric.has(name) ? { class: "number" } : {});
+          const cell = element("td", value === null ? "" : name === "plait_score" ? signed(value, 3) : name === "percentile" ? value.toFixed(2) : String(value), numeric.has(name) ? { class: "number" } : {});
           if (name === "plait_score") { cell.classList.add("score"); cell.style.borderLeftColor = scoreColour(value); }
           line.append(cell);
         }

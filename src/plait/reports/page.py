@@ -98,9 +98,10 @@ def _chain(result, chain: str) -> dict:
 
 def _mutants(table) -> dict:
     best = table.sort_values("plait_score", ascending=False, kind="stable").head(MOST_ROWS)
-    columns = [
-        _numbers(best[name].to_numpy(), 4) if best[name].dtype.kind == "f" else best[name].tolist() for name in best
-    ]
+    columns = []
+    for name in best:
+        numbers = best[name].dtype.kind == "f"
+        columns.append(_numbers(best[name].to_numpy(), 4) if numbers else best[name].tolist())
     return {"columns": [str(name) for name in best], "rows": list(zip(*columns)), "total": len(table)}
 
 

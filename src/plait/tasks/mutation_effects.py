@@ -182,7 +182,7 @@ class MutationEffects(Task):
             sensitivity=sensitivity,
             protein=protein,
             model=model,
-            remarks=(*protein.remarks, *remarks),
+            remarks=(*remarks, *protein.remarks),
             mutants_given=placed is not None,
             numbering=self.config.numbering,
             multi=self.config.multi,
@@ -277,7 +277,7 @@ def score(
     if csv is not None:
         given = read_mutation_table(csv)
         mutants, columns = given.mutants, given.columns
-        source["mutations"] = _digest(csv)
+        source["mutations"] = file_digest(csv)
     elif mutations is not None:
         mutants = parse_mutants(mutations)
     started = time.perf_counter()
@@ -288,14 +288,13 @@ def score(
         from plait.structure.reading import read_structure
 
         protein = read_structure(structure, chain=chain, model=structure_model)
-        source["structure"] = _digest(structure)
+        source["structure"] = file_digest(structure)
     timings["read structure"] = time.perf_counter() - started
     started = time.perf_counter()
     if model is None or isinstance(model, str | Path):
         from plait.models.loading import load
 
-        options = {} if tokenizer is None else {"tokenizer": tokenizer}
-        model = load(*(() if model is None else (str(model),)), **options)
+        model = load(model, tokenizer=tokenizer)
     timings["load model"] = time.perf_counter() - started
     started = time.perf_counter()
     try:
@@ -304,6 +303,7 @@ def score(
         raise error.at(file=csv if csv is not None and error.place else protein.source or None) from None
     timings["score"] = time.perf_counter() - started
     arguments = {
+        "tokenizer": None if tokenizer is None else str(tokenizer),
         "chain": chain,
         "mutations": mutations if mutations is None or isinstance(mutations, str) else [m.text for m in mutants],
         "csv": None if csv is None else str(csv),
@@ -517,7 +517,8 @@ def _listed(protein: Protein, indices, limit: int = 10) -> str:
     return ", ".join(names) + (f" and {len(indices) - limit} more" if len(indices) > limit else "")
 
 
-def _digest(path) -> dict[str, Any]:
+def file_digest(path) -> dict[str, Any]:
+    """Name and SHA-256 of a file's content, or of bytes."""
     if isinstance(path, bytes):
         return {"file": None, "sha256": hashlib.sha256(path).hexdigest()}
     with open(path, "rb") as file:

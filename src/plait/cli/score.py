@@ -1,0 +1,207 @@
+"""`plait score`: from structure files to ranked mutations. The file to open first."""
+
+import dataclasses
+import sys
+import time
+from pathlib import Path
+
+from plait.config import option
+from plait.errors import InputError, PlaitError
+
+SUMMARY = "rank the mutations of a protein structure"
+DESCRIPTION = (
+    "Rank every single substitution of a protein structure, or score the mutants that you name. Higher scores are "
+    "better tolerated and 0 is the wild type; scores rank mutations of one protein and are not comparable between "
+    "proteins. Writes scores.csv, heatmap.png, report.html, structure.cif and run.json."
+)
+ORDER = 10
+
+ENDINGS = (".pdb", ".ent", ".cif", ".mmcif", ".bcif")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """What to score, with what, and where to write."""
+
+    structures: tuple[str, ...] = option(
+        (), "structure files (PDB, mmCIF, BinaryCIF, also .gz) or folders of them", positional=True
+    )
+    chain: str | None = option(None, "chain to score, by author or label identifier; every protein chain if not given")
+    mutations: str | None = option(
+        None, "mutants, as A24C,D30E:K31R (several substitutions of one joined by ':'; a chain after '@': A24C@H)"
+    )
+    csv: str | None = option(None, "table with a column 'mutant' (A24C, A24C:D30E, p.Ala24Cys); other columns are kept")
+    model: str | None = option(None, "bundled model, folder or hub id owner/name; the default bundled one if not given")
+    tokenizer: str | None = option(None, "folder of the structure tokenizer, for models published without one")
+    numbering: str = option("sequence", "what positions count: sequence (residues present, from 1) or author")
+    multi: str = option("additive", "several substitutions in a mutant: additive (sum) or joint (masked together)")
+    structure_model: int = option(1, "which model of a file that has several, from 1")
+    out: str | None = option(
+        None, "output folder; plait-NAME if not given. Several structures: a folder in it for each"
+    )
+
+
+def run(config: Config) -> int:
+    """Score each structure; returns the exit code. In a batch a broken structure is reported and the rest goes on."""
+    files = _structure_files(config.structures)
+    many = len(files) > 1 or any(Path(name).is_dir() for name in config.structures)
+    outs = _out_folders(files, config.out, many)
+    if not many:
+        result = _score_one(files[0], outs[0], config, config.model)
+        _tell(result, outs[0])
+        return 0
+    return _score_many(files, outs, config)
+
+
+def _score_one(file: Path, out: Path, config: Config, model):
+    from plait.reports.folder import check_folder
+    from plait.reports.writing import write
+    from plait.tasks.mutation_effects import score
+
+    check_folder(out)
+    with _working(f"scoring {file.name}"):
+        result = score(file, model=model, **_arguments(config))
+        write(result, out)
+    return result
+
+
+def _score_many(files: list[Path], outs: list[Path], config: Config) -> int:
+    from plait.cli.main import _unexpected
+    from plait.data.mutation_table import read_mutation_table
+    from plait.data.mutations import parse_mutants
+    from plait.models.loading import load
+
+    if config.csv is not None:  # what would fail for every structure fails once
+        read_mutation_table(config.csv)
+    elif config.mutations is not None:
+        parse_mutants(config.mutations)
+    model = load(config.model, tokenizer=config.tokenizer)
+    failed, skipped, code = [], 0, 0
+    started = time.perf_counter()
+    for number, (file, out) in enumerate(zip(files, outs), 1):
+        try:
+            if _is_done(file, out, config, model):
+                skipped += 1
+                continue
+            result = _score_one(file, out, config, model)
+            print(f"[{number}/{len(files)}] {_headline(result)}: {out}", flush=True)
+        except PlaitError as error:
+            failed.append(file)
+            code = 1 if 1 in (code, error.exit_code) else error.exit_code
+            print(f"plait: {error}", file=sys.stderr)
+        except Exception as error:  # ours; the rest goes on
+            failed.append(file)
+            code = _unexpected(error)
+    done = len(files) - len(failed) - skipped
+    seconds = time.perf_counter() - started
+    print(f"{done} scored in {seconds:.0f} s, {skipped} already there, {len(failed)} failed")
+    if failed:
+        print("failed: " + ", ".join(str(file) for file in failed))
+    print(f"tables, pictures and pages: {outs[0].parent}/NAME/")
+    return code
+
+
+def _is_done(file: Path, out: Path, config: Config, model) -> bool:
+    """Whether an earlier run left the whole result of the same file, arguments, model and version."""
+    from plait import __version__
+    from plait.reports.folder import RECORD
+    from plait.reports.run_record import finished
+    from plait.tasks.mutation_effects import file_digest
+
+    if not (out / RECORD).is_file() or not file.is_file():
+        return False
+    expected = {
+        "input.structure.sha256": file_digest(file)["sha256"],
+        "input.mutations.sha256": file_digest(config.csv)["sha256"] if config.csv else None,
+        "versions.plait": __version__,
+        "model.name": model.name,
+        "model.digest": model.digest,
+        **{f"arguments.{name}": value for name, value in _arguments(config).items()},
+    }
+    return finished(out, expected)
+
+
+def _arguments(config: Config) -> dict:
+    values = dataclasses.asdict(config)
+    return {name: value for name, value in values.items() if name not in ("structures", "model", "out")}
+
+
+def _structure_files(names: tuple[str, ...]) -> list[Path]:
+    """Files as named, and those with a structure's ending in folders that are named."""
+    if not names:
+        raise InputError("no structure given", expected="a file: plait score 1ubi.pdb", do="See plait score --help.")
+    files = []
+    for name in names:
+        path = Path(name)
+        if not path.is_dir():
+            files.append(path)
+            continue
+        found = sorted(one for one in path.iterdir() if _stem(one) != one.name and one.is_file())
+        if not found:
+            raise InputError(
+                "no structure file in this folder", file=path, expected="files ending in " + ", ".join(ENDINGS)
+            )
+        files += found
+    return list(dict.fromkeys(files))
+
+
+def _stem(path: Path) -> str:
+    """The file's name without the ending of a structure."""
+    name = path.name.removesuffix(".gz") if path.name.lower().endswith(".gz") else path.name
+    for ending in ENDINGS:
+        if name.lower().endswith(ending) and len(name) > len(ending):
+            return name[: -len(ending)]
+    return path.name
+
+
+def _out_folders(files: list[Path], out: str | None, many: bool) -> list[Path]:
+    if not many:
+        return [Path(out) if out else Path(f"plait-{_stem(files[0])}")]
+    folder, taken, folders = Path(out or "plait-scores"), {}, []
+    for file in files:
+        name = _stem(file)
+        taken[name] = taken.get(name, 0) + 1
+        folders.append(folder / (name if taken[name] == 1 else f"{name}-{taken[name]}"))
+    return folders
+
+
+# -- what is said on the screen
+
+
+def _working(text: str):
+    """A sign of life on a terminal, nothing in a pipe."""
+    from rich.console import Console
+
+    return Console(stderr=True).status(text)
+
+
+def _headline(result) -> str:
+    protein = result.protein
+    chains = ", ".join(f"{name or '(blank)'} {count}" for name, count in protein.chain_lengths.items())
+    what = "mutants" if result.mutants_given else "substitutions"
+    return f"{protein.source}: residues {chains}; {len(result.table):,} {what} scored with {result.model.name}"
+
+
+def _tell(result, out: Path) -> None:
+    table = result.table.dropna(subset=["plait_score"]).sort_values("plait_score", ascending=False, kind="stable")
+    print(_headline(result))
+    several = len(result.protein.chains) > 1
+
+    def listed(rows) -> str:
+        return ", ".join(
+            f"{row.mutant}{'@' + row.chain if several and '@' not in row.mutant else ''} {row.plait_score:+.2f}"
+            for row in rows.itertuples()
+        )
+
+    count = min(5, len(table) // 2) or len(table)
+    print(f"  best   {listed(table.head(count))}")
+    if len(table) > 1:
+        print(f"  worst  {listed(table.tail(count).iloc[::-1])}")
+    print("  higher is better tolerated, 0 is the wild type; scores rank mutations within a protein")
+    for remark in result.remarks[:4]:
+        print(f"  note   {remark}")
+    if len(result.remarks) > 4:
+        print(f"  note   {len(result.remarks) - 4} more in run.json and on the page")
+    print(f"table:   {out / 'scores.csv'}")
+    print(f"picture: {out / 'heatmap.png'}")
+    print(f"page:    {out / 'report.html'}")
