@@ -1,0 +1,122 @@
+"""Models: loaded from where users have them, refused with a reason, the same after save and load."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from plait.encoders.prosst import ProsstConfig, ProsstForMaskedLM
+from plait.errors import InputError
+from plait.models.loading import load, save
+from plait.models.model import Model, Scoring
+from plait.structure import read_structure
+from plait.tokenizers.dssp import DSSPTokenizer
+
+
+@pytest.fixture(scope="module")
+def protein(structures):
+    return read_structure(structures / "1ubi.pdb")
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    config = ProsstConfig(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, ss_vocab_size=12,
+        tokenizer="dssp", profile_head=True,
+    )  # fmt: skip
+    scoring = Scoring(head="profile", weighting="burial")
+    tokenizer = DSSPTokenizer(DSSPTokenizer.Config())
+    return Model("tiny", ProsstForMaskedLM(config), tokenizer, scoring, {"trained_on": "nothing"})
+
+
+def test_the_same_after_save_and_load(model, protein, tmp_path):
+    save(model, tmp_path / "tiny")
+    again = load(tmp_path / "tiny")
+    assert np.array_equal(again.score_matrix(protein), model.score_matrix(protein))
+    assert (again.name, again.scoring, again.card) == (model.name, model.scoring, model.card)
+    assert again.digest
+    assert load(again) is again
+
+
+def test_score_is_log_odds_times_burial(model, protein):
+    log_p, weight = model.log_probabilities(protein), model.site_weight(protein)
+    wild_type = protein.residue_type.astype(int)
+    for row, column in ((3, 5), (26, 0), (70, 19)):
+        expected = (log_p[row, column] - log_p[row, wild_type[row]]) * weight[row]
+        assert model.score_matrix(protein)[row, column] == pytest.approx(expected, abs=1e-6)
+    assert np.all(model.score_matrix(protein)[np.arange(76), wild_type] == 0)
+    assert weight.min() >= 0.05
+    assert weight.max() == 1
+    # by hand: Val 26 and Ile 30 stand in ubiquitin's core, Gly 75 and Gly 76 in its loose tail
+    assert min(weight[25], weight[29]) > 0.8
+    assert max(weight[74], weight[75]) < 0.3
+
+
+def test_masking_hides_the_residue(model, protein):
+    changed = protein.replace(residue_type=np.where(np.arange(76) == 10, 4, protein.residue_type).astype(np.int8))
+    assert np.allclose(
+        model.log_probabilities(protein, masked=[10]), model.log_probabilities(changed, masked=[10]), atol=1e-6
+    )
+    assert not np.allclose(model.log_probabilities(protein), model.log_probabilities(changed), atol=1e-4)
+
+
+def test_published_folders_run_as_compat_and_say_what_they_lack(oracle, protein):
+    model = load(oracle / "prosst" / "lm" / "full_k20")
+    assert model.network.config.structure_to_residue == "compat"
+    with pytest.raises(InputError, match="--tokenizer"):
+        model.score_matrix(protein)
+    with pytest.raises(InputError, match=r"8 states.*20 states"):
+        load(oracle / "prosst" / "lm" / "full_k20", tokenizer="dssp")
+    scores = load(oracle / "prosst" / "lm" / "full_k20", tokenizer="3di").score_matrix(protein)
+    assert scores.shape == (76, 20)
+    assert np.isfinite(scores).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("plait-smal", "unknown model"),
+        ("weights.pt", "no such file"),
+        ("a b/c d", "unknown model"),
+    ],
+)
+def test_unknown_models_are_refused(name, message):
+    with pytest.raises(InputError, match=message):
+        load(name)
+
+
+def test_pickles_are_refused(tmp_path):
+    torch.save({"a": torch.zeros(1)}, tmp_path / "AE.pt")
+    with pytest.raises(InputError, match="plait models convert"):
+        load(tmp_path / "AE.pt")
+
+
+def test_an_unreachable_hub_is_one_error(monkeypatch):
+    import huggingface_hub
+
+    def fail(*_, **__):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
+    with pytest.raises(InputError, match="could not be downloaded"):
+        load("nobody/nothing")
+
+
+def test_broken_folders_are_named(model, tmp_path):
+    save(model, tmp_path / "tiny")
+    for change, message in (
+        (lambda f: (f / "config.json").write_text("{"), "config.json"),
+        (lambda f: (f / "config.json").unlink(), "config.json"),
+        (lambda f: (f / "model.safetensors").write_bytes(b"abc"), "model.safetensors"),
+        (lambda f: (f / "model.safetensors").unlink(), "model.safetensors"),
+        (lambda f: (f / "model.json").write_text(json.dumps({"scoring": {"hed": "x"}})), "Did you mean 'head'"),
+    ):
+        folder = tmp_path / "broken"
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(tmp_path / "tiny", folder)
+        change(folder)
+        with pytest.raises(InputError, match=message):
+            load(folder)
