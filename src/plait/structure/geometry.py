@@ -114,8 +114,8 @@ def place_atom(a: np.ndarray, b: np.ndarray, c: np.ndarray, length, angle, torsi
     """The point [..., 3] at `length` angstrom from c, with the angle b-c-d and the dihedral a-b-c-d in radians."""
     length, angle, torsion = (np.asarray(value, float)[..., None] for value in (length, angle, torsion))
     back = _unit(b - c)
-    normal = _unit(np.cross(back, a - b))
-    across = np.cross(normal, back)
+    normal = _unit(np.cross(a - b, back))
+    across = np.cross(back, normal)
     return c + length * (np.cos(angle) * back + np.sin(angle) * (np.cos(torsion) * across + np.sin(torsion) * normal))
 
 
