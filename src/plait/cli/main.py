@@ -25,7 +25,9 @@ def usage() -> str:
         "usage: plait COMMAND [options]       plait COMMAND --help       plait --version",
         "",
     ]
-    lines += [f"  {name:<12}{module.SUMMARY}" for name, module in commands().items()]
+    available = commands()
+    width = max(map(len, available)) + 2
+    lines += [f"  {name:<{width}}{module.SUMMARY}" for name, module in available.items()]
     lines += ["", "For example:  plait score 1ubi.pdb --out ubiquitin"]
     return "\n".join(lines)
 
