@@ -350,6 +350,30 @@ def test_mmcif_without_author_identifiers(structures):
     assert np.array_equal(protein.author_number, expected.author_number)
 
 
+def mmcif_with(structures, name, tag, value_of):
+    """The mmCIF file with the values of one column of atom_site replaced."""
+    document = gemmi.cif.read_string((structures / name).read_bytes())
+    column = document.sole_block().find_values(f"_atom_site.{tag}")
+    for row, value in enumerate(column):
+        column[row] = value_of(row, value)
+    return document.as_string().encode()
+
+
+def test_long_chain_names_are_told_apart(structures):
+    """gemmi's arrays hold seven characters of a name."""
+    data = mmcif_with(structures, "1crn.cif", "auth_asym_id", lambda row, _: "assembly1" if row < 150 else "assembly2")
+    protein = read_structure(data)
+    assert protein.chains == ("assembly1", "assembly2")
+    assert set(protein.label_chain.tolist()) == {"A"}
+    assert len(read_structure(data, chain="assembly2")) == protein.chain_lengths["assembly2"]
+
+
+def test_unknown_modified_nucleotides_are_nucleic(structures):
+    text = gzip.decompress((structures / "5ugo.cif.gz").read_bytes()).replace(b" DG ", b" ZZ7 ")
+    kinds = read_structure(text).hetero
+    assert set(kinds.kind[kinds.residue_name == "ZZ7"].tolist()) == {"nucleic"}
+
+
 # -- predicted models
 
 

@@ -1,4 +1,4 @@
-"""`AtomTable` to `Protein`: which atoms are protein, and which of several residue types and locations are kept."""
+"""`AtomTable` to `Protein`: which residues are protein, in which order, and what stands beside them."""
 
 import dataclasses
 from collections.abc import Callable
@@ -7,12 +7,21 @@ import numpy as np
 
 from plait.errors import InputError
 from plait.structure.atoms import APART, POLYMER, AtomTable
+from plait.structure.choices import (
+    character,
+    grouped,
+    heavy_atoms,
+    one_location_an_atom,
+    one_type_a_position,
+    shown,
+    starts,
+    with_coordinates,
+)
 from plait.structure.geometry import BOND_LIMIT, bonded
 from plait.structure.protein import Hetero, Protein, Remark
 from plait.structure.remarks import counted, listed, on_hetero, on_residues
 from plait.structure.vocabulary import BACKBONE
 
-_MOST_MISSING = 0.2
 _NOT_METALS = frozenset(b"X H D HE C N O S P SE F CL BR I B SI NE AR KR XE AS TE AT RN".split())
 _HALIDES = frozenset((b"F", b"CL", b"BR", b"I"))
 
@@ -35,12 +44,13 @@ def assemble(table: AtomTable, residue_kind: Callable, *, chain: str | None, fil
         Most atoms have no coordinates, no residue is protein, or there is no such chain.
     """
     remarks = list(table.remarks)
-    table = _with_coordinates(_heavy_atoms(table, remarks), remarks, file)
-    table, residue = _grouped(table, residue_kind, remarks)
-    table, residue = _one_type_a_position(table, residue, residue_kind, remarks)
+    table = with_coordinates(heavy_atoms(table, remarks), remarks, file)
+    table, residue = grouped(table, residue_kind, remarks)
+    table, residue = one_type_a_position(table, residue, residue_kind, remarks)
     several = np.unique(residue[table.altloc != 0])
-    table, residue = _one_location_an_atom(table, residue, remarks)
+    table, residue = one_location_an_atom(table, residue, remarks)
     residues = _Residues.of(table, residue, residue_kind)
+    _tell_nucleotides(residues, table, residue)
     is_protein, rank = _protein_residues(residues, _backbone(table, residue))
     if not is_protein.any():
         raise _no_protein(residues, table.models, file)
@@ -56,191 +66,6 @@ def assemble(table: AtomTable, residue_kind: Callable, *, chain: str | None, fil
     remarks += on_residues(protein, modified=~residues.standard[order])
     remarks += on_hetero(hetero)
     return protein.replace(remarks=tuple(remarks))
-
-
-# -- atoms
-
-
-def _heavy_atoms(table: AtomTable, remarks: list[Remark]) -> AtomTable:
-    light = (table.element == b"H") | (table.element == b"D")
-    if not light.any():
-        return table
-    heavy = int((table.element == b"D").sum())
-    text = f"{counted(int(light.sum()), 'hydrogen')} left out" + (f", {heavy} of them deuterium" if heavy else "")
-    remarks.append(Remark("hydrogen", "", text))
-    return table.take(~light)
-
-
-def _with_coordinates(table: AtomTable, remarks: list[Remark], file) -> AtomTable:
-    missing = ~np.isfinite(table.position).all(axis=1)
-    if not missing.any():
-        return table
-    if missing.mean() > _MOST_MISSING:
-        raise InputError(
-            "most atoms lack coordinates" if missing.mean() > 0.5 else "many atoms lack coordinates",
-            file=file,
-            place=_place(table, int(np.argmax(missing))),
-            got=f"{missing.sum()} of {len(table)} atoms without",
-            expected="a number for each",
-        )
-    places = [
-        f"{table.chain[i].decode()} {table.number[i]} {table.atom_name[i].decode()}" for i in np.flatnonzero(missing)
-    ]
-    text = f"{counted(int(missing.sum()), 'atom')} without coordinates left out: {listed(places)}"
-    remarks.append(Remark("missing coordinates", "", text))
-    return table.take(~missing)
-
-
-def _starts(*columns: np.ndarray) -> np.ndarray:
-    """bool [N]: True where one of the columns differs from the row before, and for the first row."""
-    changed = np.ones(len(columns[0]), bool)
-    changed[1:] = False
-    for column in columns:
-        column = column.view(np.uint64) if column.dtype == np.dtype("S8") else column
-        changed[1:] |= column[1:] != column[:-1]
-    return changed
-
-
-def _grouped(table: AtomTable, residue_kind: Callable, remarks: list[Remark]) -> tuple[AtomTable, np.ndarray]:
-    """The table with the atoms of a residue together, and the residue number [N] of each atom."""
-    if not len(table):
-        return table, np.zeros(0, np.int64)
-    start = _starts(table.chain, table.number, table.insertion_code, table.residue_name)
-    run = np.cumsum(start) - 1
-    first = np.flatnonzero(start)
-    keys = list(
-        zip(
-            table.chain[first].tolist(),
-            table.number[first].tolist(),
-            table.insertion_code[first].tolist(),
-            table.residue_name[first].tolist(),
-        )
-    )
-    if len(set(keys)) == len(keys):
-        return table, run
-    target, copies = _reunited(table, np.append(first, len(table)), keys, residue_kind)
-    chain = table.chain.copy()
-    for index, level in copies.items():
-        rows = slice(first[index], first[index + 1] if index + 1 < len(first) else len(table))
-        chain[rows] = keys[index][0][:5] + b"-" + str(level + 1).encode()
-    for name in dict.fromkeys(keys[index][0] for index in copies):
-        most = max(level for index, level in copies.items() if keys[index][0] == name) + 1
-        text = f"{most} chains of this name with the same numbers: later ones are called {name.decode()}-2 and so on"
-        remarks.append(Remark("repeated chain", f"chain {name.decode()}", text))
-    order = np.argsort(target[run], kind="stable")
-    residue = target[run][order]
-    return dataclasses.replace(table, chain=chain).take(order), np.cumsum(_starts(residue)) - 1
-
-
-def _reunited(table, edges, keys, residue_kind) -> tuple[np.ndarray, dict[int, int]]:
-    """For runs of atoms whose residue was there before: which run each belongs to, and which are copies of a chain."""
-    target = np.arange(len(keys))
-    atoms: dict[tuple, dict] = {}
-    level: dict[bytes, int] = {}
-    copies: dict[int, int] = {}
-
-    def places(index: int) -> dict:
-        rows = range(edges[index], edges[index + 1])
-        return {(table.atom_name[i], table.altloc[i]): table.position[i] for i in rows}
-
-    repeated = {key for key in keys if keys.count(key) > 1} if len(keys) < 2000 else _repeated(keys)
-    for index, key in enumerate(keys):
-        now = level.get(key[0], 0)
-        chainlike = residue_kind(key[3].decode()).kind in ("amino acid", "nucleic") and not table.hetatm[edges[index]]
-        if key in repeated:
-            mine = places(index)
-            while (key, now) in atoms:
-                home, theirs = atoms[key, now]
-                common = mine.keys() & theirs.keys()
-                if all(np.allclose(mine[name], theirs[name], atol=1e-3) for name in common):
-                    target[index] = home
-                    theirs.update(mine)
-                    break
-                now += 1
-            else:
-                atoms[key, now] = (index, mine)
-                if chainlike and now > level.get(key[0], 0):
-                    level[key[0]] = now
-                    back = index  # the copy began where the numbers of this chain last started again
-                    while back and keys[back - 1][0] == key[0] and keys[back - 1][1] <= keys[back][1]:
-                        back -= 1
-                        copies[back] = now
-        if chainlike and level.get(key[0], 0) and target[index] == index:
-            copies[index] = level[key[0]]
-    return target, copies
-
-
-def _repeated(keys: list) -> set:
-    seen: set = set()
-    return {key for key in keys if key in seen or seen.add(key)}
-
-
-def _one_type_a_position(table, residue, residue_kind, remarks) -> tuple[AtomTable, np.ndarray]:
-    """Of several residue types at one position (microheterogeneity) the one with the highest occupancy."""
-    if not len(table):
-        return table, residue
-    first = np.flatnonzero(_starts(residue))
-    position = np.cumsum(_starts(table.chain[first], table.number[first], table.insertion_code[first])) - 1
-    size = np.bincount(position)
-    if (size == 1).all():
-        return table, residue
-    with_altloc = np.bincount(residue, table.altloc != 0, minlength=len(first)) > 0
-    occupancy = np.bincount(residue, table.occupancy) / np.bincount(residue)
-    dropped = np.zeros(len(first), bool)
-    for group in np.flatnonzero(size > 1):
-        members = np.flatnonzero(position == group)
-        names = [table.residue_name[first[i]].decode() for i in members]
-        amino = [residue_kind(name).kind == "amino acid" for name in names]
-        place = _place(table, first[members[0]])
-        if with_altloc[members].all():
-            best = members[int(np.argmax(np.round(occupancy[members], 4)))]
-            dropped[members] = members != best
-            shares = ", ".join(f"{name} ({occupancy[i]:.2f})" for name, i in zip(names, members))
-            kept = table.residue_name[first[best]].decode()
-            remarks.append(Remark("heterogeneous", place, f"{kept} kept of {shares}"))
-        elif sum(amino) > 1:
-            text = f"{len(members)} residues have this number ({', '.join(names)}): all kept, the number is ambiguous"
-            remarks.append(Remark("duplicate number", place, text))
-    if not dropped.any():
-        return table, residue
-    keep = ~dropped[residue]
-    return table.take(keep), np.cumsum(_starts(residue[keep])) - 1
-
-
-def _one_location_an_atom(table, residue, remarks) -> tuple[AtomTable, np.ndarray]:
-    """Of several locations of an atom one: the residue's location of highest mean occupancy, first of equals."""
-    _, name = np.unique(table.atom_name.view(np.uint64), return_inverse=True)
-    pair = residue * (int(name.max(initial=0)) + 1) + name
-    ordered = np.sort(pair)
-    if not (table.altloc != 0).any() and not (ordered[1:] == ordered[:-1]).any():
-        return table, residue
-    preferred = _preferred_altloc(table, residue)
-    other = (table.altloc != 0) & (table.altloc != preferred[residue])
-    order = np.lexsort((np.arange(len(pair)), -table.occupancy, other, pair))
-    best = _starts(pair[order])
-    keep = np.zeros(len(pair), bool)
-    keep[order[best]] = True
-    twice = ~keep & (table.altloc == 0)
-    if twice.any():
-        places = dict.fromkeys(_place(table, i) for i in np.flatnonzero(twice))
-        text = f"{counted(int(twice.sum()), 'atom')} written more than once, the first kept: {listed(list(places))}"
-        remarks.append(Remark("duplicate atom", "", text))
-    return table.take(keep), residue[keep]
-
-
-def _preferred_altloc(table, residue) -> np.ndarray:
-    """uint8 [residues]: the location with the highest mean occupancy, 0 where there is only one."""
-    preferred = np.zeros(int(residue[-1]) + 1 if len(residue) else 0, np.uint8)
-    rows = np.flatnonzero(table.altloc)
-    if not len(rows):
-        return preferred
-    group = residue[rows] * 256 + table.altloc[rows]
-    groups, first, inverse = np.unique(group, return_index=True, return_inverse=True)
-    mean = np.round(np.bincount(inverse, table.occupancy[rows]) / np.bincount(inverse), 4)
-    order = np.lexsort((first, -mean, groups // 256))
-    best = order[_starts(groups[order] // 256)]
-    preferred[groups[best] // 256] = groups[best] % 256
-    return preferred
 
 
 # -- residues
@@ -263,7 +88,7 @@ class _Residues:
 
     @classmethod
     def of(cls, table: AtomTable, residue: np.ndarray, residue_kind: Callable) -> "_Residues":
-        first = np.flatnonzero(_starts(residue)) if len(residue) else np.zeros(0, np.int64)
+        first = np.flatnonzero(starts(residue)) if len(residue) else np.zeros(0, np.int64)
         names, inverse = np.unique(table.residue_name[first], return_inverse=True)
         kinds = [residue_kind(name.decode("ascii", "replace")) for name in names]
         kind = np.array([k.kind for k in kinds], "U10")[inverse]
@@ -286,6 +111,13 @@ class _Residues:
         )
 
 
+def _tell_nucleotides(residues: _Residues, table: AtomTable, residue: np.ndarray) -> None:
+    """Call modified nucleotides of a polymer that no table knows nucleic, by the sugar in them."""
+    with_ribose = np.zeros(len(residues.kind), bool)
+    with_ribose[residue[table.atom_name == b"C1'"]] = True
+    residues.kind[with_ribose & (residues.kind == "other") & (residues.polymer == POLYMER)] = "nucleic"
+
+
 def _backbone(table: AtomTable, residue: np.ndarray) -> np.ndarray:
     """N, CA, C, O of every residue: float64 [R, 4, 3], NaN where absent."""
     found = np.full((int(residue[-1]) + 1 if len(residue) else 0, 4, 3), np.nan)
@@ -304,7 +136,7 @@ def _protein_residues(residues: _Residues, backbone: np.ndarray) -> tuple[np.nda
     amino = residues.kind == "amino acid"
     whole = np.isfinite(backbone[:, :3]).all(axis=(1, 2))
     candidate = (amino | (whole & (residues.kind == "other"))) & (residues.polymer != APART)
-    same = ~_starts(residues.chain) & candidate
+    same = ~starts(residues.chain) & candidate
     same[1:] &= candidate[:-1]
     to_previous = bonded(backbone, same)
     linked = to_previous.copy()
@@ -351,17 +183,19 @@ def _no_protein(residues: _Residues, models: int, file) -> InputError:
 def _chosen(residues: _Residues, is_protein: np.ndarray, chain: str | None, remarks: list[Remark], file) -> np.ndarray:
     if chain is None:
         return is_protein
-    name = chain.strip().encode() if isinstance(chain, str) else chain
+    if not isinstance(chain, str):
+        raise InputError("not a chain identifier", file=file, got=repr(chain), expected="text, such as 'A'")
+    name = chain.strip().encode("ascii", "replace")
     for column, others in ((residues.chain, "chain"), (residues.label_chain, "label chain")):
         wanted = is_protein & (column == name)
         if wanted.any():
             left = dict.fromkeys(column[is_protein & ~wanted].tolist())
             if left:
-                text = f"read; left out: {', '.join(_shown(n) for n in left)}"
-                remarks.append(Remark("chain", f"{others} {_shown(name)}", text))
+                text = f"read; left out: {', '.join(shown(n) for n in left)}"
+                remarks.append(Remark("chain", f"{others} {shown(name)}", text))
             return wanted
     pairs = dict.fromkeys(zip(residues.chain[is_protein].tolist(), residues.label_chain[is_protein].tolist()))
-    there = ", ".join(_shown(a) + (f" (label {_shown(b)})" if a != b else "") for a, b in pairs)
+    there = ", ".join(shown(a) + (f" (label {shown(b)})" if a != b else "") for a, b in pairs)
     other = (residues.chain == name) | (residues.label_chain == name)
     raise InputError(
         "chain has no protein" if other.any() else "no such chain",
@@ -369,10 +203,6 @@ def _chosen(residues: _Residues, is_protein: np.ndarray, chain: str | None, rema
         got=repr(chain),
         expected=f"one of {there}",
     )
-
-
-def _shown(name: bytes) -> str:
-    return name.decode("ascii", "replace") or "(blank)"
 
 
 def _by_chain(residues: _Residues, order: np.ndarray) -> np.ndarray:
@@ -385,18 +215,10 @@ def _on_altlocs(residues: _Residues, several: np.ndarray) -> list[Remark]:
     remarks = []
     for chain in dict.fromkeys(residues.chain[several].tolist()):
         mine = several[residues.chain[several] == chain]
-        places = [f"{residues.number[i]}{_character(residues.insertion_code[i])}" for i in mine]
+        places = [f"{residues.number[i]}{character(residues.insertion_code[i])}" for i in mine]
         text = f"{counted(len(mine), 'residue')} with alternative locations, the most occupied kept: {listed(places)}"
-        remarks.append(Remark("altloc", f"chain {_shown(chain)}", text))
+        remarks.append(Remark("altloc", f"chain {shown(chain)}", text))
     return remarks
-
-
-def _place(table: AtomTable, row: int) -> str:
-    return f"chain {_shown(table.chain[row])}, residue {table.number[row]}{_character(table.insertion_code[row])}"
-
-
-def _character(code: int) -> str:
-    return chr(code) if code else ""
 
 
 def _text(codes: np.ndarray) -> np.ndarray:

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import numpy as np
+
 from plait.errors import InputError
 from plait.structure.assembly import assemble
 from plait.structure.atoms import check_names
@@ -47,10 +49,10 @@ def read_structure(
         data = read_bytes(file)
     else:
         raise InputError("not a structure", got=type(source).__name__, expected="a path or bytes")
-    if isinstance(model, bool) or not isinstance(model, int):
+    if isinstance(model, bool) or not isinstance(model, (int, np.integer)):
         raise InputError("not a model number", file=file, got=repr(model), expected="a whole number from 1")
     read = {"pdb": read_pdb, "mmcif": read_mmcif, "bcif": read_bcif}[detect_format(data, file)]
-    table = read(data, file, model)
+    table = read(data, file, int(model))
     check_names(table, file)
     protein = assemble(table, residue_kind, chain=chain, file=file)
     protein = protein.replace(source=name or getattr(file, "name", str(file)))

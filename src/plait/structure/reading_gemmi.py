@@ -88,7 +88,7 @@ def read_pdb(data: bytes, file, model: int) -> AtomTable:
         structure = gemmi.read_pdb_string(text.atoms, split_chain_on_ter=True)
     except (ValueError, RuntimeError, IndexError) as error:
         raise _translated(error, file, "PDB", text.first_line - 1) from None
-    table = _from_flat(structure, text.models)
+    table = _from_flat(structure, text.models, file)
     # gemmi says what is polymer only where it merges the parts of a chain, which would mix copies of a chain up.
     polymer = np.zeros(len(table), np.int8)
     for chain, count in text.atoms_before_ter.items():
@@ -147,7 +147,7 @@ def read_mmcif(data: bytes, file, model: int) -> AtomTable:
     if len(blocks) > 1:
         names = ", ".join(other.name for other in blocks[1:])
         remarks += (Remark("block", "", f"block {block.name} read; further blocks with atoms left out: {names}"),)
-    table = _from_flat(structure, models)
+    table = _from_flat(structure, models, file)
     if not np.isfinite(table.position).all():
         _check_numbers(block, file)
     return dataclasses.replace(
@@ -173,11 +173,14 @@ def _check_numbers(block: gemmi.cif.Block, file) -> None:
                 )
 
 
-def _from_flat(structure: gemmi.Structure, models: int) -> AtomTable:
-    flat = gemmi.FlatStructure(structure)
+def _from_flat(structure: gemmi.Structure, models: int, file) -> AtomTable:
+    flat, long_names = _flattened(structure, file)
     icode = flat.icodes.view(np.uint8)
-    chain = _names(flat.chain_ids)
-    label = _names(flat.subchains)
+    chain, label = _names(flat.chain_ids), _names(flat.subchains)
+    if long_names:
+        chain, label = (
+            np.array([long_names.get(name, name) for name in column.tolist()], "S") for column in (chain, label)
+        )
     return AtomTable(
         position=np.array(flat.pos),
         atom_name=_names(flat.atom_names),
@@ -195,6 +198,26 @@ def _from_flat(structure: gemmi.Structure, models: int) -> AtomTable:
         sugar=flat.entity_type == _BRANCHED,
         models=models,
     )
+
+
+def _flattened(structure: gemmi.Structure, file) -> tuple[gemmi.FlatStructure, dict[bytes, bytes]]:
+    """The structure as arrays, whose names have at most 7 characters; longer chain names are given short ones."""
+    try:
+        return gemmi.FlatStructure(structure), {}
+    except RuntimeError:
+        short: dict[str, str] = {}
+        for chain in structure[0]:
+            for residue in chain:
+                for field in ("subchain", "entity_id"):
+                    name = getattr(residue, field)
+                    if len(name) > 7:
+                        setattr(residue, field, short.setdefault(name, f"~{len(short)}"))
+            if len(chain.name) > 7:
+                chain.name = short.setdefault(chain.name, f"~{len(short)}")
+    try:
+        return gemmi.FlatStructure(structure), {code.encode(): name.encode() for name, code in short.items()}
+    except RuntimeError as error:
+        raise InputError("name too long", file=file, got=str(error), expected="at most 7 characters") from None
 
 
 def _names(characters: np.ndarray) -> np.ndarray:
