@@ -71,18 +71,16 @@ def from_dict(cls: type, values: Mapping, *, file=None, place: str = "") -> Any:
     ------
     InputError
     """
-    flat = _flatten(values)
-    names = _names_in(flat)
-    parser = _parser(cls, "", names)
-    known = {action.dest for action in parser._actions}
-    for key in flat:
-        if not _is_known(key, known):
-            raise _unknown_key(key, known, file=file, place=place or None)
-    return _parse(parser, cls, names, values, file=file, place=place or None)
+    names = _names_in(_flatten(values))
+    parser = _parser(cls, "", names, given=values)
+    namespace = _checked(parser, values, lambda key: {"file": file, "place": place or None})
+    return _build(cls, namespace, names)
 
 
 def parse(cls: type, arguments: Sequence[str], *, program: str, description: str = "") -> Any:
     """The config that command-line arguments (and the file that `--config` names) describe.
+
+    Flags override the file, wherever they stand. Words in a flag may be joined by `-` or `_`.
 
     Raises
     ------
@@ -91,42 +89,80 @@ def parse(cls: type, arguments: Sequence[str], *, program: str, description: str
     SystemExit
         After `--help`.
     """
-    names = _part_names(cls, arguments)
-    parser = _parser(cls, program, names, description=description)
-    file = _config_file(arguments)
+    file, arguments = _take_config_file(arguments)
+    values, lines = ({}, {}) if file is None else _read_yaml(file)
+    names = _names_in(_flatten(values)) | _names_among(arguments)
+    parser = _parser(cls, program, names, description=description, given=values)
     if file is not None:
-        _check_config_file(file, parser)
-    return _parse(parser, cls, names, list(arguments), file=file)
+
+        def where(key: str) -> dict:
+            return {"file": file, "place": f"line {lines[key]}" if key in lines else None}
+
+        found = _checked(parser, values, where)
+        options = {action.dest for action in parser._actions}
+        parser.set_defaults({name: found[name] for name in options if _is_within(name, _flatten(values))})
+    return _build(cls, _parse(parser, _with_known_strokes(arguments, parser)), names)
 
 
 # -- from here on: jsonargparse behind one door, so that its messages become ours
 
 
-def _parse(parser, cls, names, source, *, file=None, place=None):
+def _parse(parser, arguments: Sequence[str]):
     import argparse
 
     try:
-        if isinstance(source, Mapping):
-            namespace = parser.parse_object(_nested(source))
-        else:
-            namespace = parser.parse_args(source)
+        return parser.parse_args(list(arguments))
     except argparse.ArgumentError as error:
-        raise _input_error(str(error), parser, file=file, place=place) from None
-    return _build(cls, namespace, names)
+        raise _input_error(str(error), parser) from None
 
 
-def _parser(cls: type, program: str, names: Mapping[str, str], *, description: str = ""):
+def _checked(parser, values: Mapping, where):
+    """The namespace of a mapping; `where` gives file and place of a key for messages."""
+    import argparse
+
+    known = {action.dest for action in parser._actions}
+    flat = _flatten(values)
+    for key, value in flat.items():
+        if key in known or any(key.startswith(name + ".") for name in known):
+            continue
+        members = [name for name in known if name.startswith(key + ".")]
+        if not members:
+            near = closest(key, known)
+            raise InputError(f"unknown key {key!r}", do=f"Did you mean {near!r}?" if near else None, **where(key))
+        if value is not None and value != {}:
+            raise InputError(
+                f"{key!r} is a group of options",
+                got=value,
+                expected=f"keys in it, such as {min(members)}",
+                **where(key),
+            )
+    try:
+        empty = {key for key, value in flat.items() if value is None or value == {}} - known
+        return parser.parse_object(_nested(values, empty))
+    except argparse.ArgumentError as error:
+        key = _key_of(str(error))
+        raise _input_error(str(error), parser, **where(key)) from None
+
+
+def _parser(cls: type, program: str, names: Mapping[str, str], *, description: str = "", given: Mapping):
     import jsonargparse
 
     parser = jsonargparse.ArgumentParser(
-        prog=program, description=description, exit_on_error=False, default_meta=False, default_env=False
+        prog=program,
+        description=description,
+        exit_on_error=False,
+        default_meta=False,
+        default_env=False,
+        allow_abbrev=False,
     )
-    parser.add_argument("--config", action="config", help="a YAML file with any of the options below")
-    _add_fields(parser, cls, "", names)
+    if program:
+        parser.add_argument("--config", metavar="FILE", help="a YAML file with any of these options")
+    _add_fields(parser, cls, "", names, given=given)
     return parser
 
 
-def _add_fields(parser, cls: type, prefix: str, names: Mapping[str, str], values: Mapping | None = None) -> None:
+def _add_fields(parser, cls: type, prefix: str, names: Mapping[str, str], values: Mapping | None = None, given=()):
+    """Options for the fields of a dataclass; `values` are other defaults than its own, `given` what a file says."""
     import jsonargparse
 
     hints = typing.get_type_hints(cls)
@@ -142,18 +178,26 @@ def _add_fields(parser, cls: type, prefix: str, names: Mapping[str, str], values
             _add_fields(parser, get(kind, chosen).Config, name + ".", names, changed)
             continue
         hint = hints[field.name]
-        if dataclasses.is_dataclass(hint):
-            _add_fields(parser, hint, name + ".", names)
-            continue
         default = _default(field) if values is None or field.name not in values else values[field.name]
+        if dataclasses.is_dataclass(hint):
+            inner = {one.name: getattr(default, one.name) for one in dataclasses.fields(hint)}
+            _add_fields(parser, hint, name + ".", names, inner)
+            continue
+        if isinstance(default, tuple):
+            default = list(default)
         if field.metadata.get("positional"):
-            many = typing.get_origin(hint) in (tuple, list)
-            parser.add_argument(field.name, type=str, nargs="*" if many else None, help=help)
+            many = _is_tuple(hint)
+            optional = name in given or _has_default(field)
+            parser.add_argument(
+                field.name,
+                type=str,
+                nargs="*" if many else "?" if optional else None,
+                help=help,
+                **({"default": default or []} if many else {"default": default} if optional else {}),
+            )
         elif hint is bool:
             parser.add_argument(f"--{name}", action=jsonargparse.ActionYesNo, default=default, help=help)
         else:
-            if isinstance(default, tuple):
-                default = list(default)
             parser.add_argument(f"--{name}", type=_accepted(hint), default=default, help=help)
 
 
@@ -170,6 +214,10 @@ def _default(field: dataclasses.Field) -> Any:
     if field.default_factory is not dataclasses.MISSING:
         return field.default_factory()
     return None
+
+
+def _has_default(field: dataclasses.Field) -> bool:
+    return field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
 
 
 def _build(cls: type, namespace, names: Mapping[str, str], prefix: str = "") -> Any:
@@ -195,79 +243,87 @@ def _is_tuple(hint) -> bool:
     return typing.get_origin(hint) is tuple or any(map(_is_tuple, typing.get_args(hint)))
 
 
-def _part_names(cls: type, arguments: Sequence[str]) -> dict[str, str]:
-    """The names of parts that the arguments or the config file choose: they decide which flags there are."""
-    chosen: dict[str, str] = {}
-    file = _config_file(arguments)
-    if file is not None:
-        chosen.update(_names_in(_flatten(_read_yaml(file))))
-    for position, argument in enumerate(arguments):
-        match = re.fullmatch(r"--([\w.]+)\.name(?:=(.*))?", argument)
-        if match:
-            value = match[2] if match[2] is not None else (arguments[position + 1 :] or [""])[0]
-            chosen[match[1]] = value
-    return chosen
-
-
 def _names_in(flat: Mapping[str, Any]) -> dict[str, str]:
+    """The names of parts that a mapping chooses: they decide which options there are."""
     return {key[:-5]: str(value) for key, value in flat.items() if key.endswith(".name")}
 
 
-def _is_known(key: str, known) -> bool:
-    """Whether a key is an option, or inside one that holds a mapping, or stands for an empty group."""
-    return any(key == name or key.startswith(name + ".") or name.startswith(key + ".") for name in known)
-
-
-def _config_file(arguments: Sequence[str]) -> str | None:
+def _names_among(arguments: Sequence[str]) -> dict[str, str]:
+    chosen: dict[str, str] = {}
     for position, argument in enumerate(arguments):
-        if argument.startswith("--config="):
-            return argument.removeprefix("--config=")
-        if argument == "--config" and position + 1 < len(arguments):
-            return arguments[position + 1]
-    return None
+        match = re.fullmatch(r"--([\w.-]+)\.name(?:=(.*))?", argument)
+        if match:
+            value = match[2] if match[2] is not None else (arguments[position + 1 :] or [""])[0]
+            chosen[match[1].replace("-", "_")] = value
+    return chosen
 
 
-def _read_yaml(file: str) -> dict:
+def _is_within(name: str, flat: Mapping[str, Any]) -> bool:
+    """Whether a mapping gives a value to this option, or to a key in it."""
+    return any(key == name or key.startswith(name + ".") for key in flat)
+
+
+def _with_known_strokes(arguments: Sequence[str], parser) -> list[str]:
+    flags = {option for action in parser._actions for option in action.option_strings}
+    changed = []
+    for argument in arguments:
+        flag, equals, value = argument.partition("=")
+        other = "--" + flag[2:].replace("-", "_")
+        changed.append(other + equals + value if flag not in flags and other in flags else argument)
+    return changed
+
+
+def _take_config_file(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
+    """The file that `--config` names, and the other arguments."""
+    file, others, rest = None, [], iter(arguments)
+    for argument in rest:
+        if argument == "--config" or argument.startswith("--config="):
+            if file is not None:
+                raise InputError("--config is there twice", expected="one configuration file")
+            file = argument.removeprefix("--config=") if argument != "--config" else next(rest, "")
+            if not file:
+                raise InputError("no file after --config", expected="--config FILE")
+        else:
+            others.append(argument)
+    return file, others
+
+
+def _read_yaml(file: str) -> tuple[dict, dict[str, int]]:
+    """What a YAML file holds, and the line of each key, counted from 1."""
     import yaml
 
-    path = Path(file)
-    if not path.is_file():
-        raise InputError("no such configuration file", file=file, do="Check the path after --config.")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        text = Path(file).read_text(encoding="utf-8")
+        values = yaml.safe_load(text)
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+    except FileNotFoundError:
+        raise InputError("no such configuration file", file=file, do="Check the path after --config.") from None
+    except OSError as error:
+        raise InputError("the configuration file cannot be read", file=file, got=error.strerror) from None
+    except (yaml.YAMLError, ValueError) as error:  # a UnicodeDecodeError is a ValueError
         mark = getattr(error, "problem_mark", None)
         raise InputError(
             "not valid YAML",
             file=file,
             place=f"line {mark.line + 1}" if mark else None,
-            got=getattr(error, "problem", str(error)),
+            got=getattr(error, "problem", None) or error,
         ) from None
     if values is None:
-        return {}
+        return {}, {}
     if not isinstance(values, dict):
         raise InputError("not a configuration", file=file, got=type(values).__name__, expected="keys with values")
-    return values
+    return values, _lines(tree)
 
 
-def _check_config_file(file: str, parser) -> None:
-    known = {action.dest for action in parser._actions}
-    for key in _flatten(_read_yaml(file)):
-        if not _is_known(key, known):
-            line = next(
-                (
-                    number
-                    for number, text in enumerate(Path(file).read_text(encoding="utf-8").splitlines(), 1)
-                    if text.strip().startswith(key.rsplit(".", 1)[-1] + ":")
-                ),
-                None,
-            )
-            raise _unknown_key(key, known, file=file, place=f"line {line}" if line else None)
+def _lines(node, prefix: str = "") -> dict[str, int]:
+    import yaml
 
-
-def _unknown_key(key: str, known, **where) -> InputError:
-    near = closest(key, known)
-    return InputError(f"unknown key {key!r}", do=f"Did you mean {near!r}?" if near else None, **where)
+    lines = {}
+    for key, value in node.value:
+        lines[f"{prefix}{key.value}"] = key.start_mark.line + 1
+        if isinstance(value, yaml.MappingNode):
+            lines.update(_lines(value, f"{prefix}{key.value}."))
+    return lines
 
 
 def _flatten(values: Mapping, prefix: str = "") -> dict[str, Any]:
@@ -280,8 +336,17 @@ def _flatten(values: Mapping, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _nested(values: Mapping) -> dict:
-    return {key: _nested(value) if isinstance(value, Mapping) else value for key, value in values.items()}
+def _nested(values: Mapping, without: set[str], prefix: str = "") -> dict:
+    return {
+        key: _nested(value, without, f"{prefix}{key}.") if isinstance(value, Mapping) else value
+        for key, value in values.items()
+        if f"{prefix}{key}" not in without
+    }
+
+
+def _key_of(message: str) -> str:
+    match = re.match(r'Parser key "([^"]+)"', message)
+    return match[1] if match else ""
 
 
 def _input_error(message: str, parser, *, file=None, place=None) -> InputError:
@@ -300,16 +365,16 @@ def _input_error(message: str, parser, *, file=None, place=None) -> InputError:
         expected = re.search(r"Expected an? (.*?)\. Got", text)
         return InputError(
             f"bad value for {key!r}",
-            file=file if file and "." in str(file) and _in_file(key, file) else None,
+            file=file,
             place=place,
             got=value[1] if value else text,
-            expected=re.sub(r"<class '(\w+)'>", r"\1", expected[1]) if expected else None,
+            expected=_readable(expected[1]) if expected else None,
         )
-    return InputError(message, file=None, place=place, do="See --help.")
+    return InputError(message, file=file, place=place, do="See --help.")
 
 
-def _in_file(key: str, file) -> bool:
-    try:
-        return key in _flatten(_read_yaml(str(file)))
-    except InputError:
-        return False
+def _readable(hint: str) -> str:
+    """A type as jsonargparse prints it, in words."""
+    hint = re.sub(r"<class '(\w+)'>", r"\1", hint).replace("typing.", "").replace("NoneType", "none")
+    hint = re.sub(r"Literal\[(.*?)\]", lambda match: match[1].replace("'", "").replace(", ", " or "), hint)
+    return re.sub(r"(?:Optional|Union)\[(.*)\]", lambda match: match[1].replace(", ", " or "), hint)
