@@ -1,10 +1,11 @@
 """The command `plait`: finds the command's module, hands it its configuration, and turns errors into one line."""
 
 import importlib
+import os
 import pkgutil
 import sys
 
-from plait.errors import InputError, PlaitError, closest
+from plait.errors import InputError, PlaitError, closest, unknown_name
 
 
 def commands() -> dict[str, object]:
@@ -36,15 +37,17 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command. Returns the exit code: 0, 2 for input that the user can mend, 1 for a failure of ours."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _run(arguments)
+        code = _run(arguments)
+        sys.stdout.flush()  # a reader that has gone is met here, and not when the interpreter ends
+        return code
     except PlaitError as error:
-        print(f"plait: {error}", file=sys.stderr)
+        print("plait: " + " ".join(str(error).split()), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("plait: stopped", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
         return _unexpected(error)
@@ -70,7 +73,9 @@ def _run(arguments: list[str]) -> int:
         )
     module, program = available[name], f"plait {name}"
     actions = getattr(module, "ACTIONS", None)
-    if actions is not None and rest and rest[0] in actions:
+    if actions is not None and rest and not rest[0].startswith("-"):
+        if rest[0] not in actions:
+            raise unknown_name(f"action of {program}", rest[0], actions)
         program, module, rest = f"{program} {rest[0]}", actions[rest[0]], rest[1:]
     from plait.config import parse
 
@@ -83,7 +88,6 @@ def _description(module) -> str:
 
 def _unexpected(error: Exception) -> int:
     """A failure that nobody foresaw: one line, and the traceback in a file that a report can carry."""
-    import os
     import tempfile
     import traceback
 
