@@ -1,0 +1,219 @@
+"""`plait cite`: what to cite for a command or a part."""
+
+import dataclasses
+import json
+import re
+from typing import Literal
+
+from plait.config import option
+from plait.errors import unknown_name
+from plait.registry import PACKAGES, Reference, parts
+
+SUMMARY = "print what to cite for a command or a part"
+DESCRIPTION = (
+    "Print what to cite for commands (score, tokens, ...) or parts (prosst, 3di, ...); without a name: for score."
+)
+ORDER = 80
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    names: tuple[str, ...] = option((), "commands or registered parts; score if none", positional=True)
+    format: Literal["text", "bibtex"] = option("text", "text or bibtex")
+
+
+GEMMI = Reference(
+    authors="Wojdyr M",
+    title="GEMMI: A library for structural biology",
+    venue="Journal of Open Source Software 7(73):4200",
+    year=2022,
+    doi="10.21105/joss.04200",
+)
+BIOTITE = Reference(
+    authors="Kunzmann P, Müller TD, Greil M, Krumbach JH, Anter JM, Bauer D, Islam F, Hamacher K",
+    title="Biotite: new tools for a versatile Python bioinformatics library",
+    venue="BMC Bioinformatics 24:236",
+    year=2023,
+    doi="10.1186/s12859-023-05345-6",
+)
+GVP = Reference(
+    authors="Jing B, Eismann S, Suriana P, Townshend RJL, Dror R",
+    title="Learning from Protein Structure with Geometric Vector Perceptrons",
+    venue="International Conference on Learning Representations",
+    year=2021,
+)
+RSALOR = Reference(
+    authors="Tsishyn M, Hermans P, Rooman M, Pucci F",
+    title="Residue conservation and solvent accessibility are (almost) all you need for predicting mutational effects "
+    "in proteins",
+    venue="Bioinformatics 41(6):btaf322",
+    year=2025,
+    doi="10.1093/bioinformatics/btaf322",
+)
+READING = [(GEMMI, "reading structures"), (BIOTITE, "reading structures")]
+
+Uses = list[tuple[Reference, str]]
+"""References, each with what it is cited for."""
+
+
+def run(config: Config) -> int:
+    from plait import __version__
+
+    names = config.names or ("score",)
+    uses = merged([use for name in names for use in uses_of(name)])
+    if config.format == "bibtex":
+        print("\n\n".join(bibtex(entries(uses))))
+        return 0
+    print(f"To cite for {', '.join(names)}:\n")
+    for reference, reasons in uses:
+        print(f"  {dataclasses.replace(reference, where='')}\n      for {'; '.join(reasons)}\n")
+    print(f"plait itself has no paper yet: name it with its version, {__version__}.")
+    return 0
+
+
+def uses_of(name: str) -> Uses:
+    """What to cite for the command or the part of this name, of whatever kind.
+
+    Raises
+    ------
+    InputError
+        If there is neither; the closest name is suggested.
+    """
+    from plait.cli.main import commands
+
+    registered = {kind: parts(kind) for kind in PACKAGES}
+    found = [_part(kind, name) for kind in registered if name in registered[kind]]
+    if name in COMMANDS:
+        found.append(COMMANDS[name]())
+    elif not found and name not in commands():
+        known = {*commands(), *(part for kind in registered.values() for part in kind)}
+        raise unknown_name("command or part", name, known)
+    return [use for uses in found for use in uses]
+
+
+def _part(kind: str, name: str) -> Uses:
+    part = parts(kind).get(name)
+    if part is None:
+        return []
+    where = f": {part.reference.where}" if part.reference.where else ""
+    uses = [(part.reference, f"{kind} {name}{where}")]
+    if name.startswith("gvp"):
+        uses.append((GVP, f"the network of {kind} {name}"))
+    return uses
+
+
+def _score() -> Uses:
+    """The default model decides: its tokenizer, the head that is read, and how sites are weighted."""
+    from plait.models.catalogue import DEFAULT, bundled
+
+    uses = _part("task", "mutation-effects") + _part("encoder", "prosst")
+    if DEFAULT in bundled():
+        folder = bundled()[DEFAULT]
+        scoring = json.loads((folder / "model.json").read_text(encoding="utf-8")).get("scoring", {})
+        uses += _part("objective", "profile" if scoring.get("head") == "profile" else "masked-lm")
+        if (folder / "tokenizer" / "config.json").is_file():
+            record = json.loads((folder / "tokenizer" / "config.json").read_text(encoding="utf-8"))
+            uses += _part("tokenizer", record["tokenizer"])
+        if scoring.get("weighting") == "burial":
+            uses.append((RSALOR, "weighting substitutions by how buried a site is"))
+    return uses + READING
+
+
+def _tokens() -> Uses:
+    from plait.cli.tokens import Config as TokensConfig
+
+    return _part("tokenizer", TokensConfig().tokenizer) + READING
+
+
+def _fit_tokenizer() -> Uses:
+    return _part("tokenizer", "gvp") + _part("tokenizer", "gvp-chain") + _part("dataset", "corpus")
+
+
+def _pretrain() -> Uses:
+    return _part("encoder", "prosst") + _part("objective", "masked-lm") + _part("dataset", "corpus")
+
+
+COMMANDS = {"score": _score, "tokens": _tokens, "fit-tokenizer": _fit_tokenizer, "pretrain": _pretrain}
+"""What a command uses where nothing else is asked for."""
+
+
+def merged(uses: Uses) -> list[tuple[Reference, list[str]]]:
+    """Each work once, with all that it is cited for; the reference that says most (DOI, authors) stands for it."""
+    found: dict[str, tuple[Reference, list[str]]] = {}
+    for reference, reason in uses:
+        key = title_key(reference.title)
+        best, reasons = found.setdefault(key, (reference, []))
+        if reason not in reasons:
+            reasons.append(reason)
+        best = max(best, reference, key=lambda one: (bool(one.doi), "et al" not in one.authors, len(one.authors)))
+        found[key] = best, reasons
+    return list(found.values())
+
+
+def title_key(title: str) -> str:
+    """A title without its strokes and capitals, which differ from list to list."""
+    return re.sub(r"\W+", " ", title).casefold().strip()
+
+
+def entries(uses: list[tuple[Reference, list[str]]]) -> list[dict[str, str]]:
+    """The fields of a BibTeX entry for each work, in their order; `type` and `key` first."""
+    found, keys = [], set()
+    for reference, reasons in uses:
+        fields = {
+            "author": _authors(reference.authors),
+            "title": "{" + reference.title + "}",
+            **_venue(reference.venue),
+            "year": str(reference.year),
+            "doi": reference.doi,
+            "note": "for " + "; ".join(reasons),
+        }
+        surname = re.sub(r"\W", "", re.split(r",| and ", fields["author"])[0])
+        word = next(w for w in re.findall(r"\w+", reference.title) if len(w) > 3)
+        key = f"{surname}{reference.year}{word}".lower()
+        while key in keys:
+            key += "a"
+        keys.add(key)
+        found.append({"type": fields.pop("type"), "key": key, **fields})
+    return found
+
+
+def bibtex(entries: list[dict[str, str]]) -> list[str]:
+    """Entries as BibTeX."""
+    texts = []
+    for entry in entries:
+        lines = [f"@{entry['type']}{{{entry['key']},"]
+        for name, value in entry.items():
+            if name in ("type", "key") or not value:
+                continue
+            value = value if name == "doi" else re.sub(r"(?<!\\)([&%_#])", r"\\\1", value)
+            lines.append(f"  {name} = {{{value}}},")
+        texts.append("\n".join([*lines, "}"]))
+    return texts
+
+
+def _authors(authors: str) -> str:
+    """ "Kabsch W, Sander C" as "Kabsch, W. and Sander, C."; "et al." as "others"."""
+    if "authors" in authors:
+        return "{" + authors + "}"
+    people = []
+    for person in re.split(r", | and ", re.sub(r",?\s+et al\.?$", ", others", authors)):
+        match = re.fullmatch(r"(.+) ([A-Z]{1,4})", person)
+        people.append(f"{match[1]}, {' '.join(letter + '.' for letter in match[2])}" if match else person)
+    return " and ".join(people)
+
+
+def _venue(venue: str) -> dict[str, str]:
+    if re.search(r"NeurIPS|ICLR|ICML|Conference|Proceedings|Advances in Neural", venue):
+        return {"type": "inproceedings", "booktitle": venue}
+    match = re.fullmatch(r"(.+?) (\d+)(?:\((\d+)\))?:([\w-]+)", venue)
+    if match:
+        return {
+            "type": "article",
+            "journal": match[1],
+            "volume": match[2],
+            "number": match[3] or "",
+            "pages": match[4].replace("-", "--"),
+        }
+    if venue.startswith("distributed"):
+        return {"type": "misc", "howpublished": venue}
+    return {"type": "article", "journal": venue}
