@@ -137,14 +137,16 @@ def test_turning_and_moving_changes_nothing(p1):
     torch.testing.assert_close(here, there, atol=1e-4, rtol=1e-4)
 
 
-def test_segments_end_at_breaks_chains_and_absent_atoms(p1):
+def test_segments_end_at_breaks_and_chain_ends(p1):
     whole = np.zeros(75, int)
     assert (segments(p1) == whole).all()
     chain = np.where(np.arange(75) < 30, "A", "B")
     assert (segments(p1, chain) == (np.arange(75) >= 30)).all()
     holed = p1.copy()
     holed[40, 2] = np.nan
-    assert segments(holed)[[39, 40, 41]].tolist() == [0, 1, 2]
+    assert (segments(holed) == whole).all()  # one residue cannot be seen, the chain goes on
+    holed[40:] += [30, 0, 0]
+    assert (segments(holed) == (np.arange(75) >= 41)).all()
     assert (segments(np.delete(p1, 50, axis=0)) == (np.arange(74) >= 50)).all()
 
 

@@ -15,6 +15,9 @@ NODE_VECTORS = 3
 PEPTIDE_BOND_LIMIT = 2.5
 """A longer C-N distance (angstrom) between neighbours in the list is a chain break; the bond is 1.33 long."""
 
+STRETCH, SLACK = 3.8, 1.0
+"""C-alphas of residues m apart in a chain are at most m times 3.8 angstrom apart, give or take errors."""
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Graph:
@@ -98,7 +101,7 @@ def graph_features(
     chain : [R], optional
         Anything that names the chains: no edge joins two. One chain if not given.
     segment : int [R], optional
-        Stretches of bonded residues, from `segments` if not given. Pass those of the clean structure when noise
+        Unbroken stretches of the chains, from `segments` if not given. Pass those of the clean structure when noise
         is added to the coordinates. Directions to the next residue end at a segment's end, and the offset in
         sequence is unknown (its features are zero) between two of them.
     radius : float
@@ -112,11 +115,11 @@ def graph_features(
     Source: Li et al. 2024, ProSST; Jing et al. 2021, Learning from Protein Structure with Geometric Vector
     Perceptrons.
     """
-    backbone = torch.as_tensor(np.asarray(backbone), dtype=torch.float32)[:, :3]
+    backbone = torch.from_numpy(np.array(backbone, np.float32)[:, :3])
     present = torch.isfinite(backbone).all(dim=2).all(dim=1).numpy()
     residue = np.nonzero(present)[0]
     if compat:
-        chain, segment = None, np.zeros(len(backbone), np.int64)
+        chain, segment = None, np.zeros(len(backbone))
     elif segment is None:
         segment = segments(backbone, chain)
     backbone, segment = backbone[present], np.asarray(segment)[present]
@@ -125,13 +128,16 @@ def graph_features(
     c_alpha = backbone[:, 1]
     source, target = edges_within(c_alpha.numpy(), radius, neighbours, chain)
     offsets = np.searchsorted(target, np.arange(len(residue) + 1))
-    # Published programs count positions among the residues kept; ours count residues of the structure, absent ones too.
-    position = np.arange(len(residue)) if compat else residue
-    known = None if compat else segment[source] == segment[target]
+    if compat:
+        position, known = np.arange(len(residue)), None  # as if what is absent had never been
+        joined = np.ones(max(0, len(residue) - 1), bool)
+    else:
+        position, known = residue, segment[source] == segment[target]
+        joined = (np.diff(residue) == 1) & (segment[1:] == segment[:-1])
     source, target = torch.from_numpy(source), torch.from_numpy(target)
     edge_scalar, edge_vector = edge_features(c_alpha, source, target, position, known)
     return Graph(
-        node_vector=node_features(backbone, segment, compat=compat),
+        node_vector=node_features(backbone, joined, compat=compat),
         source=source,
         target=target,
         offsets=torch.from_numpy(offsets),
@@ -142,21 +148,24 @@ def graph_features(
 
 
 def segments(backbone, chain=None) -> np.ndarray:
-    """Number int64 [R] of the stretch of bonded residues that each residue belongs to.
+    """Number int64 [R] of the unbroken stretch of chain that each residue belongs to.
 
-    A stretch ends where the chain ends, where the next C-N distance exceeds 2.5 angstrom, and beside a residue
-    without N, CA or C (which is a stretch of its own).
+    A stretch ends where the chain ends, and where the next C-N distance exceeds 2.5 angstrom. Residues without N, CA
+    and C do not end it, unless the C-alphas on both sides are too far apart for their number.
     """
     backbone = np.asarray(backbone, np.float64)
-    if len(backbone) == 0:
-        return np.zeros(0, np.int64)
-    bond = np.linalg.norm(backbone[1:, 0] - backbone[:-1, 2], axis=-1)  # (R - 1,), NaN beside what is absent
-    present = np.isfinite(backbone[:, :3]).all(axis=(1, 2))
-    bonded = (bond <= PEPTIDE_BOND_LIMIT) & present[1:] & present[:-1]
+    present = np.nonzero(np.isfinite(backbone[:, :3]).all(axis=(1, 2)))[0]
+    before, after = present[:-1], present[1:]
+    apart = after - before
+    bond = np.linalg.norm(backbone[after, 0] - backbone[before, 2], axis=-1)
+    span = np.linalg.norm(backbone[after, 1] - backbone[before, 1], axis=-1)
+    broken = np.where(apart == 1, bond > PEPTIDE_BOND_LIMIT, span > STRETCH * apart + SLACK)
     if chain is not None:
         chain = np.asarray(chain)
-        bonded &= chain[1:] == chain[:-1]
-    return np.concatenate([[0], np.cumsum(~bonded)])
+        broken |= chain[after] != chain[before]
+    starts = np.zeros(len(backbone), np.int64)
+    starts[after] = broken
+    return np.cumsum(starts)
 
 
 def edges_within(
@@ -186,14 +195,13 @@ def edges_within(
     return source[order], target[order]
 
 
-def node_features(backbone: torch.Tensor, segment: np.ndarray, *, compat: bool = False) -> torch.Tensor:
+def node_features(backbone: torch.Tensor, joined: np.ndarray, *, compat: bool = False) -> torch.Tensor:
     """Unit vectors float32 [n, 3, 3] per node, coordinate and channel: to the next C-alpha, to the one before,
-    and to where the side chain points."""
+    and to where the side chain points. `joined` [n - 1]: whether a node and the next are neighbours in a chain."""
     n, ca, c = backbone.unbind(dim=1)
     vectors = torch.zeros(len(backbone), NODE_VECTORS, 3)
     if len(backbone) > 1:
-        joined = torch.from_numpy(segment[1:] == segment[:-1]).unsqueeze(1)
-        step = _unit(ca[1:] - ca[:-1]) * joined
+        step = _unit(ca[1:] - ca[:-1]) * torch.from_numpy(joined).unsqueeze(1)
         vectors[:-1, 0] = step
         vectors[1:, 1] = -step
     to_c, to_n = _unit(c - ca), _unit(n - ca)

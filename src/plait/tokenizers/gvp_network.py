@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from plait.config import option
 from plait.errors import InputError
 from plait.tokenizers.gvp_features import EDGE_SCALARS, NODE_VECTORS, Graph
 
@@ -20,40 +21,20 @@ EDGES_AT_ONCE = 4000
 
 @dataclasses.dataclass(frozen=True)
 class GVPEncoderConfig:
-    """Sizes of the network and reach of its graph. The defaults are those of our own encoder.
+    """Sizes of the network and reach of its graph. The defaults are those of our own encoder."""
 
-    Attributes
-    ----------
-    node_input : (int, int)
-        Scalars and vectors of a node as they come in. The published network has 20 scalars, which are always zero.
-    node_hidden, edge_hidden : (int, int)
-        Scalars and vector channels of a node and of an edge inside the network.
-    layers : int
-        Rounds of message passing.
-    message_layers : int
-        Perceptrons in a row that make a message (2 or more).
-    radius : float
-        Two residues are joined when their C-alphas are closer (angstrom).
-    neighbours : int or None
-        Each residue hears at most this many of the nearest; None: all within the radius.
-    dropout : float
-        In training; of scalars one by one, of vectors by whole channels.
-    decoder_hidden : int
-        Width of the decoder that is trained along and then set aside.
-    classes : int
-        What the decoder tells apart.
-    """
-
-    node_input: tuple[int, int] = (0, NODE_VECTORS)
-    node_hidden: tuple[int, int] = (64, 16)
-    edge_hidden: tuple[int, int] = (32, 1)
-    layers: int = 3
-    message_layers: int = 3
-    radius: float = 10.0
-    neighbours: int | None = 16
-    dropout: float = 0.1
-    decoder_hidden: int = 128
-    classes: int = 20
+    node_input: tuple[int, int] = option(
+        (0, NODE_VECTORS), "scalars and vectors of a node as they come in; published: 20 scalars, which are always zero"
+    )
+    node_hidden: tuple[int, int] = option((64, 16), "scalars and vector channels of a node inside the network")
+    edge_hidden: tuple[int, int] = option((32, 1), "scalars and vector channels of an edge inside the network")
+    layers: int = option(3, "rounds of message passing")
+    message_layers: int = option(3, "perceptrons in a row that make a message, 2 or more")
+    radius: float = option(10.0, "two residues are joined when their C-alphas are closer (angstrom)")
+    neighbours: int | None = option(16, "each residue hears at most this many of the nearest; null: all in the radius")
+    dropout: float = option(0.1, "in training; of scalars one by one, of vectors by whole channels")
+    decoder_hidden: int = option(128, "width of the decoder that is trained along and then set aside")
+    classes: int = option(20, "what the decoder tells apart")
 
     def __post_init__(self):
         for name in ("node_input", "node_hidden", "edge_hidden"):
@@ -264,7 +245,7 @@ class Conv(nn.Module):
         )
 
     def messages(self, scalar, hidden):
-        """Messages before their last perceptron, from the sums of rows: scalars [E, S], lengths [E, h], hidden [E, 3 h].
+        """Messages before their last perceptron, from sums of rows: scalars [E, S], lengths [E, h], hidden [E, 3 h].
 
         `scalar` [E, S] is overwritten; `hidden` is [E, 3, h].
         """

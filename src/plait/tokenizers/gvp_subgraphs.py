@@ -36,10 +36,11 @@ class Neighbourhoods:
     of: np.ndarray
 
 
-def neighbourhoods(c_alpha: np.ndarray, radius: float, size: int) -> Neighbourhoods:
-    """The at most `size` residues nearest to each one (itself counts) that are closer than the radius (angstrom)."""
+def neighbourhoods(c_alpha: np.ndarray, radius: float, size: int, chain: np.ndarray | None = None) -> Neighbourhoods:
+    """The at most `size` residues nearest to each one (itself counts) that are closer than the radius (angstrom), and
+    if `chain` [n] is given, of the same chain."""
     count = len(c_alpha)
-    source, anchor = edges_within(c_alpha, radius, size - 1)
+    source, anchor = edges_within(c_alpha, radius, size - 1, chain)
     members = np.concatenate([source, np.arange(count)])
     anchor = np.concatenate([anchor, np.arange(count)])
     members = members[np.argsort(anchor * count + members)]
