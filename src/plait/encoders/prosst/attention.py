@@ -20,7 +20,7 @@ from plait.encoders.prosst.configuration import ProsstConfig
 BLOCK = 128
 """Query or key rows that meet the position table at a time."""
 
-SCORE_BYTES = 8 * 2**20
+SCORE_BYTES = 4 * 2**20
 """Memory for the scores of the heads that are computed together, in inference."""
 
 CACHE_BYTES = 4 * 2**20
@@ -86,7 +86,7 @@ class ProsstSelfAttention(nn.Module):
 
         The queries and everything that takes their place are divided by z.
         """
-        query = self._split(self.query(hidden) * self.scale)
+        query = self._split(self.query(hidden).mul_(self.scale))
         key = self._split(self.key(hidden))
         value = self._split(self.value(hidden))
         if self.rotary_embeddings is not None:
@@ -96,7 +96,7 @@ class ProsstSelfAttention(nn.Module):
             right = key + self._split(self.ss_proj(structure))
         if self.ss_q_proj is not None:
             if self.corrected:
-                structure_query = self._split(self.ss_q_proj(structure) * self.scale)
+                structure_query = self._split(self.ss_q_proj(structure).mul_(self.scale))
                 if right is key:
                     left = query + structure_query
                 else:
@@ -124,7 +124,7 @@ class ProsstSelfAttention(nn.Module):
         if self.pos_proj is not None:
             towards = self._extend(self.pos_proj(positions), row.flip(0) - first)
         if self.pos_q_proj is not None:
-            backwards = self._extend(self.pos_q_proj(positions) * self.scale, row - first)
+            backwards = self._extend(self.pos_q_proj(positions).mul_(self.scale), row - first)
         return towards, backwards
 
     def _extend(self, table, row):
@@ -204,8 +204,11 @@ def _attend_heads(left, right, query, key, value, towards, backwards, key_bias, 
             score = torch.baddbmm(position_term(query, towards, number * BLOCK), block, right)
         else:
             score = torch.bmm(block, right)
-        if tiles:
-            score += torch.cat([column[number].transpose(1, 2) for column in tiles], 2)
+        if tiles and torch.is_grad_enabled():
+            score = score + torch.cat([column[number].transpose(1, 2) for column in tiles], 2)
+        elif tiles:
+            for columns, tile in zip(score.split(BLOCK, dim=2), tiles, strict=True):
+                columns += tile[number].transpose(1, 2)
         if key_bias is not None:
             score += key_bias
         probabilities = torch.softmax(score, -1)

@@ -37,9 +37,9 @@ class ProsstEncoder(Encoder):
     @classmethod
     def of(cls, model: ProsstForMaskedLM) -> "ProsstEncoder":
         """The encoder of a language model; they share their parameters and tokenizer."""
-        with torch.device("meta"):
-            encoder = cls(model.config)
-        encoder.prosst, encoder.tokenizer = model.prosst, model.tokenizer
+        encoder = cls.__new__(cls)  # without weights of its own
+        super(ProsstEncoder, encoder).__init__()
+        encoder.config, encoder.prosst, encoder.tokenizer = model.config, model.prosst, model.tokenizer
         return encoder.train(model.training)
 
     def prepare(self, proteins, *, structure_tokens=None, masked=None) -> ProsstBatch:
