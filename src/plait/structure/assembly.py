@@ -149,9 +149,11 @@ def _protein_residues(residues: _Residues, backbone: np.ndarray) -> tuple[np.nda
 def _with_strays(residues, backbone, chosen, waiting) -> tuple[np.ndarray, np.ndarray]:
     """Put modified residues that a program wrote after the chain (as HETATM) back where they are bonded."""
     chosen, rank = chosen.copy(), np.arange(len(chosen), dtype=float)
+    if not len(waiting):
+        return chosen, rank
     depth = np.zeros(len(chosen))
-    # After the residue that it follows if it can be, so that several in a row come into their order.
-    for here, there, side in ((0, 2, 1), (2, 0, -1)) * (len(waiting) > 0):
+    # First after the residue that it follows, if there is one, so that several in a row come into their order.
+    for here, there, side in ((0, 2, 1), (2, 0, -1)):
         found = True
         while found:
             found = False
