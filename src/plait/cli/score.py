@@ -178,7 +178,8 @@ def _working(text: str):
 def _headline(result) -> str:
     protein = result.protein
     chains = ", ".join(f"{name or '(blank)'} {count}" for name, count in protein.chain_lengths.items())
-    what = "mutants" if result.mutants_given else "substitutions"
+    what = "substitution" if not result.mutants_given else "mutant"
+    what += "s" if len(result.table) != 1 else ""
     return f"{protein.source}: residues {chains}; {len(result.table):,} {what} scored with {result.model.name}"
 
 

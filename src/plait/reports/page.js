@@ -18,10 +18,7 @@
   const signed = (value, digits = 2) => (value === null ? "no score" : (value > 0 ? "+" : "") + value.toFixed(digits));
   const chainName = (chain) => chain.name || "(blank)";
   const author = (chain, index) => `${chain.numbers[index]}${chain.codes[index]}`;
-  const ink = (name) => {
-    if (printing) return { "--ink": "#000000", "--quiet": "#444444", "--line": "#cccccc", "--paper": "#ffffff" }[name];
-    return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  };
+  const INK = "#1a1a1a", QUIET = "#5b5b5b"; // plots stand on white in the dark too: dark bars are the ones that matter
 
   // -- colours
 
@@ -104,7 +101,7 @@
     const y = (value) => base - ((value - low) / (top - low)) * (base - 8);
     const [canvas, pen] = canvasOf(width, height, `Sensitivity of each residue of chain ${chainName(chain)}`);
     pen.font = "10px system-ui, sans-serif";
-    pen.fillStyle = ink("--quiet");
+    pen.fillStyle = QUIET;
     pen.textAlign = "right";
     pen.fillText(top.toFixed(1), left - 5, 14);
     pen.fillText("0", left - 5, y(0) + 3);
@@ -115,14 +112,14 @@
       if (value === null) pen.fillRect(x, y(0) - 3, Math.max(step - 0.4, 0.6), 3);
       else pen.fillRect(x, Math.min(y(value), y(0)), Math.max(step > 3 ? step - 0.6 : step, 0.6), Math.max(Math.abs(y(value) - y(0)), 0.7));
     });
-    pen.strokeStyle = ink("--quiet");
+    pen.strokeStyle = QUIET;
     pen.lineWidth = 0.5;
     pen.beginPath();
     pen.moveTo(left, y(0) + 0.5);
     pen.lineTo(width - 6, y(0) + 0.5);
     pen.stroke();
     pen.textAlign = "center";
-    pen.fillStyle = ink("--quiet");
+    pen.fillStyle = QUIET;
     const every = [10, 20, 50, 100, 200, 500].find((one) => one * step > 42) || 1000;
     for (const index of ticks(chain, 0, chain.residues.length, step, every)) {
       const x = left + (index + 0.5) * step;
@@ -171,7 +168,7 @@
           pen.fill();
         }
       }
-      pen.fillStyle = ink("--ink");
+      pen.fillStyle = INK;
       pen.font = font(Math.min(11, cell - 1));
       pen.fillText(chain.residues[index], x + cell / 2, rowsTop + rows * cell + 8);
       if (index > start && jumps(chain, index)) {
@@ -179,7 +176,7 @@
         pen.fillRect(x - 0.6, rowsTop, 1.2, rows * cell);
       }
     }
-    pen.fillStyle = ink("--quiet");
+    pen.fillStyle = QUIET;
     pen.font = font(Math.min(10, cell - 1));
     for (let row = 0; row < rows; row += 1) {
       for (const x of [left - 9, left + count * cell + 9]) pen.fillText(data.rows[row], x, rowsTop + (row + 0.5) * cell);
@@ -220,10 +217,10 @@
         maps.append(element("h3", `Chain ${chainName(chain)}: ${length} residues`));
       }
       profiles.append(drawProfile(chain, width));
-      const cell = width < 700 ? 10 : Math.min(18, Math.max(13, Math.floor((width - 42) / length)));
-      const most = Math.max(10, Math.floor((width - 42) / cell / 10) * 10);
+      const most = Math.max(10, Math.floor((width - 42) / (width < 700 ? 10 : 13) / 10) * 10);
       const lines = Math.ceil(length / most);
-      const step = Math.min(most, Math.ceil(Math.ceil(length / lines) / 10) * 10);
+      const step = lines === 1 ? length : Math.min(most, Math.ceil(length / lines / 10) * 10);
+      const cell = Math.min(18, (width - 42) / step);
       for (let start = 0; start < length; start += step) maps.append(drawMap(chain, start, Math.min(length, start + step), cell));
     }
   };
@@ -232,7 +229,7 @@
 
   const facts = () => {
     const parts = data.chains.map((chain) => `chain ${chainName(chain)}: ${chain.residues.length} residues`);
-    const count = data.mutants ? `${data.mutants.total} mutants` : "every single substitution";
+    const count = data.mutants ? `${data.mutants.total} mutant${data.mutants.total === 1 ? "" : "s"}` : "every single substitution";
     byId("facts").textContent = `${count}; ${parts.join(", ")}; model ${data.model.name}; plait ${data.version}`;
     const meaning = byId("meaning");
     for (const text of [data.meaning, data.sensitivity, data.percentile]) meaning.append(element("p", text));
@@ -338,11 +335,12 @@
     const collator = new Intl.Collator("en", { numeric: true });
     const refresh = () => {
       const text = filter.value.trim().toUpperCase();
+      const pattern = new RegExp(text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&") + (/\d$/.test(text) ? "(?!\\d)" : "")); // A24 is not A241
       const keep = rows.filter((row) => {
         if (chains.value && row[at.chain] !== chains.value.slice(1)) return false;
         if (!text) return true;
         if (/^-?\d+$/.test(text)) return String(row[at.sequence_position]) === text || String(row[at.author_number]) === text;
-        return String(row[at.mutant]).toUpperCase().includes(text);
+        return pattern.test(String(row[at.mutant]).toUpperCase());
       });
       const key = at[state.by], sign = state.down ? -1 : 1;
       keep.sort((a, b) => {
@@ -475,7 +473,6 @@
   showStructure();
   let waiting;
   addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(() => { if (!printing) drawAll(); }, 150); });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
-  addEventListener("beforeprint", () => { printing = true; drawAll(); paintTable(); });
+  addEventListener("beforeprint", () => { printing = true; paintTable(); });
   addEventListener("afterprint", () => { printing = false; drawAll(); paintTable(); });
 })();

@@ -101,7 +101,7 @@ class ScoreResult:
     def meaning(self) -> str:
         """What the scores mean: direction, scale, and how several mutations were taken together."""
         text = self.model.describe_score()
-        if self.mutants_given:
+        if self.table["mutated"].str.contains(":").any():
             text += " " + (JOINT if self.multi == "joint" else ADDITIVE)
         return text
 
