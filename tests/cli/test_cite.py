@@ -117,11 +117,6 @@ def test_a_venue_becomes_journal_volume_number_and_pages():
     found = entry("A B", "On long titles", "Bioinformatics 41(6):btaf322", 2025, "10.1/x")
     split = [found[name] for name in ("journal", "volume", "number", "pages")]
     assert split == ["Bioinformatics", "41", "6", "btaf322"]
-        "Bioinformatics",
-        "41",
-        "6",
-        "btaf322",
-    )
     found = entry("A B", "On long titles", "Biopolymers 22:2577-2637", 1983)
     assert (found["journal"], found["volume"], found["pages"]) == ("Biopolymers", "22", "2577--2637")
     assert entry("A B", "On long titles", "NeurIPS", 2024)["type"] == "inproceedings"

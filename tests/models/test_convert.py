@@ -215,6 +215,7 @@ def test_a_language_model_in_a_pickle_becomes_the_published_folder(oracle, tmp_p
     assert all(torch.equal(written[name], published[name]) for name in published)
     # the published weights keep the published form of the attention
     assert json.loads((tmp_path / "out" / "config.json").read_text())["structure_to_residue"] == "compat"
+    capsys.readouterr()
     torch.save({"x": torch.ones(1)}, held / "pytorch_model.bin")
     assert "pytorch_model.bin" in refused(capsys, tmp_path, "--language-model", held)
 
