@@ -125,6 +125,17 @@ def test_graphs_side_by_side_are_the_same_as_alone(p1):
     torch.testing.assert_close(encoder(Graph.concatenate(graphs)), alone, atol=1e-5, rtol=1e-5)
 
 
+def test_autocast_is_harmless(p1):
+    torch.manual_seed(1)
+    encoder = GVPEncoder(SMALL).eval()
+    graph = graph_features(p1[:20])
+    expected = encoder(graph)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        scalar = encoder(graph)
+        encoder.classify(graph).sum().backward()
+    assert torch.equal(scalar, expected)
+
+
 @torch.no_grad()
 def test_turning_and_moving_changes_nothing(p1):
     torch.manual_seed(1)

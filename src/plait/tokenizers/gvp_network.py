@@ -91,12 +91,13 @@ class GVPEncoder(nn.Module):
         )
 
     def forward(self, graph: Graph) -> torch.Tensor:
-        """Scalars float [nodes, S], not negative."""
-        state = self.W_v(self.node_state(graph))
-        edge = self.W_e((graph.edge_scalar, graph.edge_vector))
-        for layer in self.layers:
-            state = layer(state, edge, graph)
-        return self.W_out(state)[0]
+        """Scalars float [nodes, S], not negative; in the precision of the parameters, also under autocast."""
+        with torch.autocast(graph.node_vector.device.type, enabled=False):
+            state = self.W_v(self.node_state(graph))
+            edge = self.W_e((graph.edge_scalar, graph.edge_vector))
+            for layer in self.layers:
+                state = layer(state, edge, graph)
+            return self.W_out(state)[0]
 
     def classify(self, graph: Graph) -> torch.Tensor:
         """Logits float [nodes, classes] of the denoising decoder."""
@@ -284,10 +285,12 @@ class Layer(nn.Module):
 
     def update(self, state, message):
         """The new state out of the old one and the mean message."""
-        for norm, change in ((self.norm[0], lambda _: message), (self.norm[1], self.ff_func)):
-            scalar, vector = self.dropout(change(state))
-            state = norm((state[0] + scalar, state[1] + vector))
-        return state
+        state = self.norm[0](_sum(state, self.dropout(message)))
+        return self.norm[1](_sum(state, self.dropout(self.ff_func(state))))
+
+
+def _sum(state, change):
+    return state[0] + change[0], state[1] + change[1]
 
 
 def segment_mean(values: torch.Tensor, offsets: torch.Tensor, rows: torch.Tensor | None = None) -> torch.Tensor:
