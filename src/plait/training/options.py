@@ -46,6 +46,7 @@ class EncoderSizes:
 class CodebookOptions:
     kind: str = option("gvp-chain", "registered tokenizer that embeds: gvp-chain, or gvp for a subgraph per residue")
     size: int = option(512, "number of centres, K")
+    pooling: str = option("none", "of the encoder's output around a residue, for gvp-chain: mean, or none for its own")
     radius: float = option(10.0, "residues are around one up to this C-alpha distance (angstrom)")
     residues: int = option(
         400_000, "residues of training chains, drawn at random by chain, that the centres are fitted on"

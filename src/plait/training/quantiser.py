@@ -130,6 +130,8 @@ def fit_tokenizer(config: QuantiserConfig, *, progress=iter) -> tuple[Path, dict
     needed = int(np.searchsorted(np.cumsum(train.lengths[order]), options.residues)) + 1
     cls = get("tokenizer", options.kind)
     settings = cls.Config(encoder=encoder.config, radius=options.radius)
+    if hasattr(settings, "pooling"):
+        settings = dataclasses.replace(settings, pooling=options.pooling)
     proteins = [train[int(index)].protein for index in order[:needed]]
     tokenizer = cls.fit(encoder, progress(proteins), options.size, settings, seed=config.run.seed)
     folder = Path(config.tokenizer or Path(config.run.out) / "tokenizer")
