@@ -20,7 +20,7 @@ CELL = 0.115
 """Width and height of a substitution's cell in inches."""
 
 DPI = 150
-MOST_PIXELS = 30_000  # of a side; the PNG backend ends at 65,535
+MOST_PIXELS = 40e6  # of the whole picture: very long proteins are drawn coarser
 _BAR = 4.0  # cells that the sensitivity takes above the map
 _BLOCK = _BAR + len(ROWS) + 5.5  # and the letters, the numbers and the gap below
 _FONT = 6.0  # points of the letters
@@ -31,10 +31,11 @@ _HEAD, _LEFT, _RIGHT = 8.5, 4.5, 3.0
 def write_heatmap(result, path: str | Path) -> Path:
     """Draw a `ScoreResult` as PNG: a column a residue, a row an amino acid, sensitivity above, author numbers below."""
     figure = draw_heatmap(result)
-    height = figure.get_size_inches()[1]
+    width, height = figure.get_size_inches()
+    dpi = min(DPI, (MOST_PIXELS / (width * height)) ** 0.5)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # a file name in a script without a font
-        figure.savefig(path, format="png", dpi=min(DPI, MOST_PIXELS / height), pil_kwargs={"compress_level": 4})
+        figure.savefig(path, format="png", dpi=dpi, pil_kwargs={"compress_level": 3})
     return Path(path)
 
 
