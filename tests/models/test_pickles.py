@@ -354,3 +354,16 @@ def test_the_reading_process_can_start_no_other(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["refused", "refused"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the limit is asked for, but not kept")
+def test_the_reading_process_has_little_memory(tmp_path):
+    (tmp_path / "small").write_bytes(b"x")
+    program = (
+        "import numpy, pathlib, sys, plait.models.pickle_reader as r; r._limit(pathlib.Path(sys.argv[1]))\n"
+        "try: numpy.empty(r.MEMORY)\n"
+        "except MemoryError: print('refused')\n"
+    )
+    command = [sys.executable, "-c", program, tmp_path / "small"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["refused"]

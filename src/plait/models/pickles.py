@@ -17,7 +17,7 @@ import numpy as np
 
 from plait.errors import InputError, PlaitError
 
-SECONDS = 300
+SECONDS = 900  # on the clock; the process has its own limit of processor time
 
 
 def read_torch_state(path) -> dict[str, np.ndarray]:
