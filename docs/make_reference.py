@@ -44,8 +44,8 @@ def command_page() -> str:
     lines = ["# Commands", "", NOTE, ""]
     lines += [
         "Every command has `--help` and `--config FILE`, a YAML file with any of its options; flags override the file.",
-        "Words in a flag may be joined by `-` or `_`. Exit codes: 0, 2 for input that can be mended, 1 for a failure of",
-        "plait. `plait --version` gives the version.",
+        "Words in a flag may be joined by `-` or `_`. Exit codes: 0, 2 for input that can be mended, 1 for a failure",
+        "of plait. `plait --version` gives the version.",
     ]
     for name, module in commands().items():
         lines += ["", f"## plait {name}", "", _sentence(getattr(module, "DESCRIPTION", module.SUMMARY))]
@@ -89,7 +89,7 @@ def _options(config: type, prefix: str = "", flag: str = "", default=None):
 def _table(rows) -> list[str]:
     lines = ["| option | default | what |", "| --- | --- | --- |"]
     for name, default, help in rows:
-        lines.append(f"| `{name}` | {_shown(default)} | {help.replace('|', chr(92) + '|')} |")
+        lines.append(f"| `{name}` | {_shown(default)} | {_escaped(help)} |")
     return lines
 
 
@@ -103,6 +103,11 @@ def _shown(value) -> str:
     if isinstance(value, tuple):
         return "`" + ", ".join(map(str, value)) + "`"
     return f"`{json.dumps(value) if isinstance(value, dict) else value}`"
+
+
+def _escaped(text: str) -> str:
+    """Text for a cell of a table."""
+    return text.replace("|", "\\|").replace("<", "&lt;")
 
 
 def _sentence(text: str) -> str:
