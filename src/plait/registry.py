@@ -35,6 +35,10 @@ class Reference:
     doi: str = ""
     where: str = ""
 
+    def at(self, where: str) -> "Reference":
+        """The same publication, at another place in it."""
+        return dataclasses.replace(self, where=where)
+
     def __str__(self) -> str:
         parts = [f"{self.authors} ({self.year}). {self.title}. {self.venue}"]
         if self.where:

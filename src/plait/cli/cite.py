@@ -7,6 +7,7 @@ from typing import Literal
 
 from plait.config import option
 from plait.errors import unknown_name
+from plait.references import GVP, RSALOR
 from plait.registry import PACKAGES, Reference, parts
 
 SUMMARY = "print what to cite for a command or a part"
@@ -35,20 +36,6 @@ BIOTITE = Reference(
     venue="BMC Bioinformatics 24:236",
     year=2023,
     doi="10.1186/s12859-023-05345-6",
-)
-GVP = Reference(
-    authors="Jing B, Eismann S, Suriana P, Townshend RJL, Dror R",
-    title="Learning from Protein Structure with Geometric Vector Perceptrons",
-    venue="International Conference on Learning Representations",
-    year=2021,
-)
-RSALOR = Reference(
-    authors="Tsishyn M, Hermans P, Rooman M, Pucci F",
-    title="Residue conservation and solvent accessibility are (almost) all you need for predicting mutational effects "
-    "in proteins",
-    venue="Bioinformatics 41(6):btaf322",
-    year=2025,
-    doi="10.1093/bioinformatics/btaf322",
 )
 READING = [(GEMMI, "reading structures"), (BIOTITE, "reading structures")]
 

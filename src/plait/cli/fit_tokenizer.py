@@ -1,12 +1,18 @@
 """`plait fit-tokenizer`: train the structure encoder of a GVP tokenizer and fit its codebook."""
 
-from plait.training.options import QuantiserConfig as Config
-
 SUMMARY = "train a structure encoder by denoising and fit a codebook on its embeddings"
 ORDER = 70
 
 
-def run(config: Config) -> int:
+def __getattr__(name):
+    if name == "Config":
+        from plait.training.options import QuantiserConfig
+
+        return QuantiserConfig
+    raise AttributeError(name)
+
+
+def run(config) -> int:
     from plait.training.quantiser import fit_tokenizer
 
     folder, result = fit_tokenizer(config)

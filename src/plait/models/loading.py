@@ -9,6 +9,7 @@ from plait.data.base import short_digest
 from plait.errors import InputError, closest
 from plait.models.catalogue import DEFAULT, bundled
 from plait.models.model import Model, Scoring
+from plait.models.pickles import is_pickle, refusal
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 PICKLES = {".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle", ".joblib"}
@@ -105,26 +106,15 @@ def _read(folder: Path, name: str, tokenizer) -> Model:
 
 
 def load_tokenizer(tokenizer):
-    """The structure tokenizer of a registered name (one that needs no weights) or in a folder."""
-    from plait.registry import get, parts
-    from plait.tokenizers.base import Tokenizer
+    """The structure tokenizer of a registered name, of a bundled model's name, or in a folder."""
+    from plait.tokenizers.saving import load_tokenizer as load_plain
 
-    if isinstance(tokenizer, Tokenizer):
-        return tokenizer
-    path = Path(tokenizer)
-    if path.is_dir():
-        file = path / "config.json"
-        try:
-            name = json.loads(file.read_text(encoding="utf-8"))["tokenizer"]
-        except (OSError, ValueError, KeyError, TypeError):
-            raise InputError("not a tokenizer's folder", file=file, expected='a config.json with "tokenizer"') from None
-        return get("tokenizer", name).load(path)
+    path = Path(str(tokenizer))
+    if path.is_file() and is_pickle(path):
+        raise refusal(path)
     if str(tokenizer) in bundled():
-        return load_tokenizer(bundled()[str(tokenizer)] / "tokenizer")
-    if str(tokenizer) not in parts("tokenizer") and ("/" in str(tokenizer) or path.suffix):
-        raise InputError("no such tokenizer folder", file=tokenizer)
-    cls = get("tokenizer", str(tokenizer))
-    return cls.default() if hasattr(cls, "default") else cls(cls.Config())
+        return load_plain(bundled()[str(tokenizer)] / "tokenizer")
+    return load_plain(tokenizer)
 
 
 def _download(name: str) -> Path:

@@ -9,7 +9,8 @@ from torch.nn import functional as F
 
 from plait.config import option
 from plait.objectives.base import Objective, Term, hide_residues, weighted_mean
-from plait.registry import Reference, register
+from plait.references import PROSST
+from plait.registry import register
 from plait.structure.vocabulary import UNKNOWN
 
 
@@ -35,14 +36,7 @@ class MaskedLM(Objective):
 
     name = "masked-lm"
     summary = "masked-language modelling: name the residues that were hidden"
-    reference = Reference(
-        "Li et al.",
-        "ProSST: protein language modeling with quantized structure and disentangled attention",
-        "NeurIPS",
-        2024,
-        "10.1101/2024.04.15.589672",
-        "section 3.3 (pre-training objective)",
-    )
+    reference = PROSST.at("pre-training objective")
     Config = MaskedLMConfig
     heads = {"residue_type": 20}
 

@@ -29,12 +29,12 @@ class Profile(Objective):
     name = "profile"
     summary = "profile distillation: predict which residues homologs have at each position"
     reference = Reference(
-        "Marquet et al.",
-        "Expert-guided protein language models enable accurate and blazingly fast fitness prediction (VespaG)",
-        "Bioinformatics",
+        "Marquet C, Schlensok J, Abakarova M, Rost B, Laine E",
+        "Expert-guided protein language models enable accurate and blazingly fast fitness prediction",
+        "Bioinformatics 40(11):btae621",
         2024,
         "10.1093/bioinformatics/btae621",
-        "teaching a network the scores of alignments; profiles as targets are plait's form of it",
+        "VespaG teaches a network the scores of alignments; profiles as targets are plait's form of it",
     )
     Config = ProfileConfig
     heads = {"profile": 20}

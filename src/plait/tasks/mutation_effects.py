@@ -50,9 +50,9 @@ PERCENTILE = (
 )
 JOINT = (
     "Mutants of several substitutions: their positions were masked together, so that the model saw none of the "
-    "replaced residues, and the scores there were added (joint)."
+    "residues to be replaced, and the scores there were added (joint)."
 )
-ADDITIVE = "Mutants of several substitutions: the sum of the scores of the single ones (additive)."
+ADDITIVE = "Mutants of several substitutions score the sum of the single ones (additive)."
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -100,10 +100,8 @@ class ScoreResult:
     @property
     def meaning(self) -> str:
         """What the scores mean: direction, scale, and how several mutations were taken together."""
-        text = self.model.describe_score()
-        if self.table["mutated"].str.contains(":").any():
-            text += " " + (JOINT if self.multi == "joint" else ADDITIVE)
-        return text
+        several = [remark.text for remark in self.remarks if remark.kind == "several mutations"]
+        return " ".join([self.model.describe_score(), *several])
 
     def write(self, folder: str | Path) -> Path:
         """Write table, pictures, page, structure and record into a folder; see `plait.reports.writing.write`."""
@@ -167,6 +165,8 @@ class MutationEffects(Task):
             mutants = _with_chain_column(mutants, columns or {}, protein, remarks)
             placed = place_mutants(mutants, protein, numbering=self.config.numbering)
             remarks += _placing_remarks(placed, mutants, protein)
+            if any(len(one.residues) > 1 for one in placed):
+                remarks.insert(0, Remark("several mutations", "", JOINT if self.config.multi == "joint" else ADDITIVE))
         remarks += _remarks(protein)
         scores = _score_chains(model, protein)
         percentiles = _percentiles(scores, protein)

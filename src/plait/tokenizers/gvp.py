@@ -12,7 +12,8 @@ import torch.nn.functional as F
 
 from plait.config import option
 from plait.errors import InputError
-from plait.registry import Reference, register
+from plait.references import PROSST
+from plait.registry import register
 from plait.structure.protein import Protein
 from plait.tokenizers.base import Tokenizer
 from plait.tokenizers.codebook import Codebook
@@ -21,15 +22,6 @@ from plait.tokenizers.gvp_network import PUBLISHED, GVPEncoder, GVPEncoderConfig
 from plait.tokenizers.gvp_published import encoder_from_tensors, read_tensors
 from plait.tokenizers.gvp_subgraphs import Neighbourhoods, embed_subgraphs, neighbourhoods
 from plait.tokenizers.saving import load_config, save_config
-
-PROSST = Reference(
-    authors="Li M, Tan Y, Ma X, Zhong B, Yu H, Zhou Z, Ouyang W, Zhou B, Tan P, Hong L",
-    title="ProSST: Protein Language Modeling with Quantized Structure and Disentangled Attention",
-    venue="NeurIPS",
-    year=2024,
-    doi="10.1101/2024.04.15.589672",
-    where="Section 3.1, structure quantization",
-)
 
 
 class EncoderTokenizer(Tokenizer):
@@ -187,7 +179,7 @@ class GVPTokenizer(EncoderTokenizer):
 
     name = "gvp"
     summary = "ProSST's structure tokens: a GVP encoder on the subgraph around each residue, and a codebook"
-    reference = PROSST
+    reference = PROSST.at("section 3.1, structure quantization")
     reach = 14.0
     """Radius, and the residue after one at that distance, which decides its forward vector."""
 
@@ -246,7 +238,7 @@ class ChainGVPTokenizer(EncoderTokenizer):
 
     name = "gvp-chain"
     summary = "structure tokens of a GVP encoder that sees the whole chain once, averaged around each residue"
-    reference = PROSST
+    reference = PROSST.at("section 3.1, structure quantization")
 
     @dataclasses.dataclass(frozen=True)
     class Config:

@@ -112,11 +112,11 @@ def pretrain(config: PretrainConfig, *, progress=iter) -> tuple[Learned, dict[st
 
 def _with_tokens(config: PretrainConfig, train, valid, progress):
     from plait.models.loading import load_tokenizer
+    from plait.tokenizers.saving import digest
 
     options = config.tokens
     tokenizer = load_tokenizer(options.tokenizer)
-    key = getattr(tokenizer, "digest", tokenizer.name)
-    common = {"key": key, "folder": options.cache, "progress": progress}
+    common = {"key": digest(tokenizer), "folder": options.cache, "progress": progress}
     train = WithStructureTokens(train, tokenizer, variants=options.variants, noise=options.noise, **common)
     return train, WithStructureTokens(valid, tokenizer, **common), tokenizer
 

@@ -30,8 +30,9 @@ CACHE_BYTES = 4 * 2**20
 class ProsstSelfAttention(nn.Module):
     """Self-attention of one layer.
 
-    `forward(hidden [B, L, D], structure [B, L, D] or None, positions [2M, D] or None, mask)` gives the context
-    [B, L, D]; `mask` is a bool [B, L] of real tokens or [B, L, L] of pairs.
+    `forward(hidden [B, L, D], structure [B, L, D] or None, positions [2M, D] or None, mask, spans)` gives the context
+    [B, L, D]; `mask` is a bool [B, L] of real tokens, and `spans` what `sequence_spans` says of it, or a bool
+    [B, L, L] of pairs.
     """
 
     def __init__(self, config: ProsstConfig):
@@ -55,28 +56,26 @@ class ProsstSelfAttention(nn.Module):
         self.rotary_embeddings = RotaryEmbeddings(config.head_size) if rotary else None
         self._kept_tables = None
 
-    def forward(self, hidden, structure, positions, mask, return_probabilities=False):
+    def forward(self, hidden, structure, positions, mask, spans, return_probabilities=False):
         left, right, query, key, value = self._vectors(hidden, structure)
         tables = self._tables(positions, hidden.shape[1])
         dropout = self.dropout if self.training else 0.0
         if mask.dim() == 3 or return_probabilities:
             context, probabilities = attend_dense(left, right, query, key, value, tables, mask, dropout)
             return context.transpose(1, 2).flatten(2), probabilities
-        if torch.is_grad_enabled():
+        # in training also without gradients, where checkpointing must draw the same dropout twice
+        if torch.is_grad_enabled() or self.training:
             context = attend_batch(left, right, query, key, value, tables, mask, dropout)
             return context.transpose(1, 2).flatten(2), None
         contexts = []
-        vectors = (left, right, query, key, value)
-        for real, *sequence in zip(mask, *(x.unbind(0) for x in vectors), strict=True):
-            length = int(real.nonzero()[-1]) + 1 if bool(real.any()) else 0
-            sequence = [x[:, :length] for x in sequence]
-            # a bias is only needed where padding stands between real tokens
-            key_bias = None if bool(real[:length].all()) else _key_bias(real[:length], hidden.dtype)
-            context = attend(*sequence, tables, key_bias, dropout)
-            if key_bias is not None:
-                context = context * real[:length, None]
-            contexts.append(F.pad(context, (0, 0, 0, len(real) - length)))
-        return torch.stack(contexts), None
+        vectors = (x.unbind(0) for x in (left, right, query, key, value))
+        for (length, key_bias), *sequence in zip(spans, *vectors, strict=True):
+            context = attend(*(x[:, :length] for x in sequence), tables, key_bias)
+            contexts.append(F.pad(context, (0, 0, 0, hidden.shape[1] - length)))
+        context = torch.stack(contexts)
+        if any(key_bias is not None for _, key_bias in spans):
+            context = context * mask[:, :, None]
+        return context, None
 
     def _split(self, x):
         return x.unflatten(-1, (self.heads, self.head_size)).transpose(1, 2)  # (B, H, L, c)
@@ -154,7 +153,7 @@ class RotaryEmbeddings(nn.Module):
 
     def __init__(self, head_size: int):
         super().__init__()
-        self.register_buffer("inv_freq", self.frequencies(head_size))
+        self.register_buffer("inv_freq", self.frequencies(head_size))  # part of the published layout
 
     @staticmethod
     def frequencies(head_size: int) -> torch.Tensor:
@@ -163,7 +162,8 @@ class RotaryEmbeddings(nn.Module):
 
     def forward(self, *vectors):
         position = torch.arange(vectors[0].shape[-2], device=vectors[0].device)
-        angle = position[:, None] * self.inv_freq.float()  # (L, c/2)
+        # not from the buffer, which is rounded where the model is in half precision
+        angle = position[:, None] * self.frequencies(vectors[0].shape[-1]).to(position.device)  # (L, c/2)
         cos, sin = (f.repeat(1, 2).to(vectors[0].dtype) for f in (angle.cos(), angle.sin()))
         rotated = []
         for x in vectors:
@@ -172,49 +172,42 @@ class RotaryEmbeddings(nn.Module):
         return rotated
 
 
-def attend(left, right, query, key, value, tables, key_bias=None, dropout=0.0):
-    """Attention of one sequence: vectors (H, L, .), tables (H, 2 L' - 1, c) with L' >= L; gives (L, D).
+def attend(left, right, query, key, value, tables, key_bias=None):
+    """Attention of one sequence without gradients: vectors (H, L, .), tables (H, 2 L' - 1, c) with L' >= L; gives
+    (L, D).
 
-    Without gradients few heads are computed together, and the largest thing made is their (heads, L, L).
+    Few heads are computed together, and the largest thing made is their (heads, L, L).
     """
     heads, length = value.shape[:2]
-    together = heads
-    if not torch.is_grad_enabled():
-        together = max(1, min(heads, SCORE_BYTES // max(1, length * length * value.element_size())))
-    if together == heads:
-        return _attend_heads(left, right, query, key, value, *tables, key_bias, dropout).transpose(0, 1).flatten(1)
+    together = max(1, min(heads, SCORE_BYTES // max(1, length * length * value.element_size())))
     context = value.new_empty(length, heads, value.shape[2])
     for first in range(0, heads, together):
         some = slice(first, first + together)
         arguments = (x if x is None else x[some] for x in (left, right, query, key, value, *tables))
-        context[:, some] = _attend_heads(*arguments, key_bias, dropout).transpose(0, 1)
+        _attend_heads(*arguments, key_bias, context[:, some])
     return context.flatten(1)
 
 
-def _attend_heads(left, right, query, key, value, towards, backwards, key_bias, dropout):
+def _attend_heads(left, right, query, key, value, towards, backwards, key_bias, context):
     length = value.shape[1]
     # position -> residue comes by blocks of keys and is wanted by blocks of queries: views of tiles do both
     tiles = []
     if backwards is not None:
         for start in range(0, length, BLOCK):
             tiles.append(position_term(key, backwards, start).split(BLOCK, dim=2))
-    right, contexts = right.transpose(1, 2), []
+    right = right.transpose(1, 2)
     for number, block in enumerate(left.split(BLOCK, dim=1)):
         if towards is not None:
             score = torch.baddbmm(position_term(query, towards, number * BLOCK), block, right)
         else:
             score = torch.bmm(block, right)
-        if tiles and torch.is_grad_enabled():
-            score = score + torch.cat([column[number].transpose(1, 2) for column in tiles], 2)
-        elif tiles:
-            for columns, tile in zip(score.split(BLOCK, dim=2), tiles, strict=True):
-                columns += tile[number].transpose(1, 2)
+        for columns, tile in zip(score.split(BLOCK, dim=2), tiles):
+            columns += tile[number].transpose(1, 2)
         if key_bias is not None:
             score += key_bias
         probabilities = torch.softmax(score, -1)
         del score
-        contexts.append(torch.bmm(F.dropout(probabilities, dropout, dropout > 0), value))
-    return torch.cat(contexts, 1)
+        context[number * BLOCK : (number + 1) * BLOCK] = torch.bmm(probabilities, value).transpose(0, 1)
 
 
 def position_term(vectors, table, start):
@@ -255,5 +248,11 @@ def attend_dense(left, right, query, key, value, tables, mask, dropout=0.0):
     return F.dropout(probabilities, dropout, dropout > 0) @ value, probabilities
 
 
-def _key_bias(real, dtype):
-    return torch.zeros(real.shape, dtype=dtype, device=real.device).masked_fill_(~real, torch.finfo(dtype).min)
+def sequence_spans(mask, dtype):
+    """For each sequence of a bool `mask` [B, L]: how far it reaches, and what is added to the scores of its keys,
+    [length], or None where no padding stands between real tokens. Asked once for all layers."""
+    position = torch.arange(1, mask.shape[1] + 1, device=mask.device)
+    lengths = (position * mask).amax(1).tolist()
+    bias = torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, torch.finfo(dtype).min)
+    holes = mask.sum(1).tolist()
+    return [(n, None if n == count else bias[b, :n]) for b, (n, count) in enumerate(zip(lengths, holes, strict=True))]

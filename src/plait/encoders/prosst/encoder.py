@@ -7,7 +7,8 @@ from plait.encoders.prosst.configuration import ProsstConfig
 from plait.encoders.prosst.features import ProsstBatch, prepare
 from plait.encoders.prosst.modeling import ProsstForMaskedLM, ProsstModel
 from plait.encoders.prosst.readout import ProsstReadout
-from plait.registry import Reference, register
+from plait.references import PROSST
+from plait.registry import register
 
 
 @register("encoder")
@@ -20,12 +21,7 @@ class ProsstEncoder(Encoder):
 
     name = "prosst"
     summary = "Language model over residues whose attention also sees structure tokens"
-    reference = Reference(
-        authors="Li, Tan, Ma, Zhong, Yu, Zhou, Ouyang, Zhou, Hong and Tan",
-        title="ProSST: protein language modeling with quantized structure and disentangled attention",
-        venue="NeurIPS",
-        year=2024,
-    )
+    reference = PROSST.at("section 3.2, sequence-structure disentangled attention")
     Config = ProsstConfig
 
     def __init__(self, config: ProsstConfig):

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from plait.encoders.prosst.attention import ProsstSelfAttention
+from plait.encoders.prosst.attention import ProsstSelfAttention, sequence_spans
 from plait.encoders.prosst.configuration import ProsstConfig
 from plait.encoders.prosst.features import RESIDUE_COLUMNS, ProsstBatch, prepare
 from plait.errors import InputError
@@ -110,8 +110,8 @@ class ProsstLayer(nn.Module):
         self.intermediate = ProsstIntermediate(config)
         self.output = ProsstAddNorm(config, config.intermediate_size)
 
-    def forward(self, hidden, structure, positions, mask, return_probabilities=False):
-        context, probabilities = self.attention.self(hidden, structure, positions, mask, return_probabilities)
+    def forward(self, hidden, structure, positions, mask, spans, return_probabilities=False):
+        context, probabilities = self.attention.self(hidden, structure, positions, mask, spans, return_probabilities)
         hidden = self.attention.output(context, hidden)
         return self.output(self.intermediate(hidden), hidden), probabilities
 
@@ -131,9 +131,10 @@ class ProsstLayers(nn.Module):
         `checkpoint(function, *arguments)` is called in place of each layer, if given: gradient checkpointing.
         """
         positions = self.rel_embeddings.weight if hasattr(self, "rel_embeddings") else None
+        spans = sequence_spans(mask, hidden.dtype) if mask.dim() == 2 else None
         all_hidden, all_attentions = [hidden], []
         for layer in self.layer:
-            arguments = (hidden, structure, positions, mask, output_attentions)
+            arguments = (hidden, structure, positions, mask, spans, output_attentions)
             hidden, probabilities = layer(*arguments) if checkpoint is None else checkpoint(layer, *arguments)
             if output_hidden_states:
                 all_hidden.append(hidden)

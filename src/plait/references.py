@@ -1,0 +1,25 @@
+"""Publications that several parts build on."""
+
+from plait.registry import Reference
+
+PROSST = Reference(
+    authors="Li M, Tan Y, Ma X, Zhong B, Yu H, Zhou Z, Ouyang W, Zhou B, Tan P, Hong L",
+    title="ProSST: Protein Language Modeling with Quantized Structure and Disentangled Attention",
+    venue="Advances in Neural Information Processing Systems 37",
+    year=2024,
+    doi="10.52202/079017-1126",
+)
+GVP = Reference(
+    authors="Jing B, Eismann S, Suriana P, Townshend RJL, Dror R",
+    title="Learning from Protein Structure with Geometric Vector Perceptrons",
+    venue="International Conference on Learning Representations",
+    year=2021,
+)
+RSALOR = Reference(
+    authors="Tsishyn M, Hermans P, Rooman M, Pucci F",
+    title="Residue conservation and solvent accessibility are (almost) all you need for predicting mutational effects "
+    "in proteins",
+    venue="Bioinformatics 41(6):btaf322",
+    year=2025,
+    doi="10.1093/bioinformatics/btaf322",
+)
