@@ -1,8 +1,10 @@
 """`plait score` as it is typed: what is said, what is written, and one line for every kind of bad input."""
 
 import json
+import os
 import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -165,9 +167,8 @@ def test_bad_arguments_are_one_line_and_nothing_is_written(structures, here, cap
 
 
 def bad_structures():
-    from conftest import ROOT
-
-    folder = ROOT.parent / "shared" / "data" / "structures" / "bad"
+    shared = Path(os.environ.get("PLAIT_SHARED", Path(__file__).resolve().parents[3] / "shared"))
+    folder = shared / "data" / "structures" / "bad"
     return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else ["empty.pdb"]
 
 
