@@ -14,6 +14,7 @@ The published program took 1.07, 1.09, 1.04 and 0.76 of such a transcription's t
 
 import argparse
 import ctypes
+import dataclasses
 import subprocess
 import sys
 import time
@@ -38,9 +39,8 @@ def published_model(structure_to_residue="compat") -> ProsstForMaskedLM:
     config = ProsstConfig.from_dict({
         "vocab_size": 25, "ss_vocab_size": 2051, "relative_attention": True, "max_relative_positions": 1024,
         "max_position_embeddings": -1, "pos_att_type": "aa2pos|pos2aa|aa2ss|ss2aa",
-        "structure_to_residue": structure_to_residue, "unknown_structure": False,
     })  # fmt: skip
-    return ProsstForMaskedLM(config).eval()
+    return ProsstForMaskedLM(dataclasses.replace(config, structure_to_residue=structure_to_residue)).eval()
 
 
 def tokens(length: int):

@@ -159,6 +159,29 @@ def test_every_parameter_gets_a_gradient():
         assert parameter.grad is not None and parameter.grad.abs().max() > 0, name
 
 
+@torch.no_grad()
+def test_structure_in_the_residual_stream():
+    model = make(replaced(structure_input=True))
+    ids, structure, mask = draw(SMALL, (20, 9))
+    hidden, states = model.prosst.embeddings(ids, structure, mask.bool())
+    without, same = make().prosst.embeddings(ids, structure, mask.bool())
+    assert torch.equal(states, same)
+    assert torch.equal(hidden, without + states)
+
+
+def test_dropout_is_the_same_with_and_without_gradients(monkeypatch):
+    """Gradient checkpointing runs a layer without gradients and then again with them: it must draw the same."""
+    monkeypatch.setattr(attention_module, "SCORE_BYTES", 1)
+    model = make(replaced(attention_probs_dropout_prob=0.3), dtype=torch.float64).train()
+    ids, structure, mask = draw(SMALL, (40, 9))
+    found = []
+    for gradients in (False, True):
+        torch.manual_seed(3)
+        with torch.set_grad_enabled(gradients):
+            found.append(model(ids, structure, mask).logits)
+    assert (found[0] - found[1])[mask.bool()].abs().max() < 1e-10
+
+
 def test_dropout_is_on_in_training_only():
     config = replaced(hidden_dropout_prob=0.1, attention_probs_dropout_prob=0.1)
     model = make(config)
