@@ -260,3 +260,8 @@ def test_the_module_itself_is_light():
     source = Path(configuration.__file__).read_text()
     assert "\nimport jsonargparse" not in source
     assert "\nimport yaml" not in source
+
+
+def test_a_value_that_looks_like_an_option_is_left_alone():
+    assert flags("--chain m.chain").chain == "m.chain"
+    assert flags("m.seed --seed 3").files == ("m.seed",)

@@ -269,7 +269,8 @@ def _with_known_strokes(arguments: Sequence[str], parser) -> list[str]:
     for argument in arguments:
         flag, equals, value = argument.partition("=")
         other = "--" + flag[2:].replace("-", "_")
-        changed.append(other + equals + value if flag not in flags and other in flags else argument)
+        meant = argument.startswith("--") and flag not in flags and other in flags
+        changed.append(other + equals + value if meant else argument)
     return changed
 
 

@@ -116,6 +116,20 @@ def test_padding_between_residues():
 
 
 @torch.no_grad()
+def test_lengths_at_the_edges_of_blocks():
+    """A last block of one row is the case that a view over a product of one row gets wrong."""
+    config = ProsstConfig(
+        ss_vocab_size=0, pos_att_type=("aa2pos", "pos2aa"), hidden_size=32, num_attention_heads=2,
+        num_hidden_layers=1, intermediate_size=32, max_relative_positions=64,
+    )  # fmt: skip
+    model = ProsstForMaskedLM(config).eval()
+    for length in (1, 2, 127, 128, 129, 257):
+        ids = torch.randint(3, 23, (2, length), generator=torch.Generator().manual_seed(length))
+        with torch.no_grad():
+            lean = model(ids).logits
+        assert torch.allclose(model(ids).logits, lean, atol=1e-5)  # float32 in another order
+
+
 def test_alone_as_in_a_batch():
     """1e-5: the kernels of dense layers round differently for other numbers of rows."""
     model = make()

@@ -225,9 +225,8 @@ def position_term(vectors, table, start):
 
 def skew(product):
     """The view (H, n, L) of `product` (H, n, n + L - 1) whose element (a, b) is product[a, n - 1 - a + b]."""
-    rows, width = product.shape[1:]
-    flat = product.flatten(1)[:, rows - 1 : rows - 1 + rows * (width - 1)]
-    return flat.unflatten(1, (rows, width - 1))[:, :, : width - rows + 1]
+    heads, rows, width = product.shape
+    return product.as_strided((heads, rows, width - rows + 1), (rows * width, width - 1, 1), rows - 1)
 
 
 def attend_dense(left, right, query, key, value, tables, mask, dropout=0.0):
