@@ -16,8 +16,6 @@ DESCRIPTION = (
 )
 ORDER = 10
 
-ENDINGS = (".pdb", ".ent", ".cif", ".mmcif", ".bcif")
-
 
 @dataclasses.dataclass(frozen=True)
 class Config:
@@ -43,7 +41,11 @@ class Config:
 
 def run(config: Config) -> int:
     """Score each structure; returns the exit code. In a batch a broken structure is reported and the rest goes on."""
-    files = _structure_files(config.structures)
+    from plait.structure.files import structure_files
+
+    if not config.structures:
+        raise InputError("no structure given", expected="a file: plait score 1ubi.pdb", do="See plait score --help.")
+    files = structure_files(config.structures)
     many = len(files) > 1 or any(Path(name).is_dir() for name in config.structures)
     outs = _out_folders(files, config.out, many)
     if not many:
@@ -54,12 +56,15 @@ def run(config: Config) -> int:
 
 
 def _score_one(file: Path, out: Path, config: Config, model):
+    import torch
+
     from plait.reports.folder import check_folder
     from plait.reports.writing import write
     from plait.tasks.mutation_effects import score
 
     check_folder(out)
     with _working(f"scoring {file.name}"):
+        torch.set_flush_denormal(True)
         result = score(file, model=model, **_arguments(config))
         write(result, out)
     return result
@@ -126,40 +131,14 @@ def _arguments(config: Config) -> dict:
     return {name: value for name, value in values.items() if name not in ("structures", "model", "out")}
 
 
-def _structure_files(names: tuple[str, ...]) -> list[Path]:
-    """Files as named, and those with a structure's ending in folders that are named."""
-    if not names:
-        raise InputError("no structure given", expected="a file: plait score 1ubi.pdb", do="See plait score --help.")
-    files = []
-    for name in names:
-        path = Path(name)
-        if not path.is_dir():
-            files.append(path)
-            continue
-        found = sorted(one for one in path.iterdir() if _stem(one) != one.name and one.is_file())
-        if not found:
-            raise InputError(
-                "no structure file in this folder", file=path, expected="files ending in " + ", ".join(ENDINGS)
-            )
-        files += found
-    return list(dict.fromkeys(files))
-
-
-def _stem(path: Path) -> str:
-    """The file's name without the ending of a structure."""
-    name = path.name.removesuffix(".gz") if path.name.lower().endswith(".gz") else path.name
-    for ending in ENDINGS:
-        if name.lower().endswith(ending) and len(name) > len(ending):
-            return name[: -len(ending)]
-    return path.name
-
-
 def _out_folders(files: list[Path], out: str | None, many: bool) -> list[Path]:
+    from plait.structure.files import stem
+
     if not many:
-        return [Path(out) if out else Path(f"plait-{_stem(files[0])}")]
+        return [Path(out) if out else Path(f"plait-{stem(files[0])}")]
     folder, taken, folders = Path(out or "plait-scores"), {}, []
     for file in files:
-        name = _stem(file)
+        name = stem(file)
         taken[name] = taken.get(name, 0) + 1
         folders.append(folder / (name if taken[name] == 1 else f"{name}-{taken[name]}"))
     return folders
