@@ -170,13 +170,14 @@ def _write_model(config: PretrainConfig, model: Learned, tokenizer, result: dict
     from plait.models.model import Model, Scoring
 
     network = language_model(model.encoder.config, model.encoder, model.readout)
+    left_out = {"near_dms": "without chains similar to targets of mutational scans (strict form)"}
+    left_out["near_dms_cluster"] = "without the clusters of chains similar to targets of mutational scans"
     card = {
-        "trained_on": f"chains of the corpus, split {config.data.split}, without {config.data.exclude}",
-        "objective": config.objective,
-        "steps": config.run.steps,
-        "seed": config.run.seed,
-        "validation": {name: round(value, 4) for name, value in result.items()},
+        "trained_on": f"corpus, {config.data.split} clusters, {left_out.get(config.data.exclude, 'all chains')}",
+        "residues_seen": config.run.steps * config.batch.residues,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "validation": {name: round(value, 4) for name, value in result.items()},
+        "recipe": _essence(config),
         "licence": "Apache-2.0",
     }
     scoring = Scoring(head=config.scoring_head, weighting=config.scoring_weighting)
