@@ -39,6 +39,7 @@ class Codebook:
             row = int(np.nonzero(~np.isfinite(centres).all(axis=1))[0][0])
             raise InputError("a centre of the codebook is not finite", place=f"row {row}")
         self.centres = np.ascontiguousarray(centres)
+        self._terms = None
 
     def __len__(self) -> int:
         """Number of centres K."""
@@ -64,8 +65,10 @@ class Codebook:
             )
         tokens = np.full(len(embedding), len(self), np.int64)
         finite = np.nonzero(np.isfinite(embedding).all(axis=1))[0]
-        centres = torch.from_numpy(self.centres.astype(np.float64))
-        half_square = 0.5 * centres.square().sum(dim=1)  # (K,)
+        if self._terms is None:
+            double = torch.from_numpy(self.centres.astype(np.float64))
+            self._terms = double, 0.5 * double.square().sum(dim=1)
+        centres, half_square = self._terms  # (K, d), (K,)
         step = max(1, DISTANCES_AT_ONCE // len(self))
         for rows in np.split(finite, range(step, len(finite), step)):
             points = torch.from_numpy(embedding[rows].astype(np.float64))

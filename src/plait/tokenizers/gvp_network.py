@@ -114,7 +114,10 @@ class GVPEncoder(nn.Module):
 def length(vector: torch.Tensor) -> torch.Tensor:
     """Lengths [n, C] of vectors [n, 3, C], never below 1e-4, so that the gradient is finite."""
     x, y, z = vector.unbind(dim=1)
-    return torch.addcmul(torch.addcmul(x * x, y, y), z, z).clamp_min(SMALLEST_SQUARE).sqrt()
+    square = (x * x).addcmul_(y, y).addcmul_(z, z)
+    if torch.is_grad_enabled():
+        return square.clamp_min(SMALLEST_SQUARE).sqrt()
+    return square.clamp_min_(SMALLEST_SQUARE).sqrt_()
 
 
 class GVP(nn.Module):
@@ -146,7 +149,8 @@ class GVP(nn.Module):
         if not self.active:
             return scalar, vector
         if vector is not None:
-            vector = vector * torch.sigmoid(length(vector)).unsqueeze(1)
+            gate = torch.sigmoid(length(vector)).unsqueeze(1)
+            vector = vector * gate if torch.is_grad_enabled() else vector.mul_(gate)
         return torch.relu_(scalar), vector
 
 
@@ -210,7 +214,7 @@ class Conv(nn.Module):
             hidden = F.embedding_bag(rows, hidden_table, mode="sum").view(-1, self.hidden)
             scalar = scalar.addmm_(edge_scalar[edges], self.edge_weights[0].T)
             hidden = hidden.addmm_(edge_vector[edges].reshape(-1, self.edge[1]), edge_hidden.T)
-            messages = self.messages(scalar, hidden.view(-1, 3, self.hidden))
+            messages = self.messages(self.first(scalar, hidden.view(-1, 3, self.hidden)))
             offsets = graph.offsets[nodes.start : nodes.stop + 1] - edges.start
             means.append([segment_mean(part, offsets) for part in messages])
         means = [parts[0] if len(parts) == 1 else torch.cat(parts) for parts in zip(*means)]
@@ -245,14 +249,16 @@ class Conv(nn.Module):
             ),
         )
 
-    def messages(self, scalar, hidden):
-        """Messages before their last perceptron, from sums of rows: scalars [E, S], lengths [E, h], hidden [E, 3 h].
-
-        `scalar` [E, S] is overwritten; `hidden` is [E, 3, h].
-        """
-        first, *middle, last = self.message_func
+    def first(self, scalar, hidden):
+        """The state after the first perceptron, from sums of rows: scalars [E, S] (overwritten), hidden [E, 3, h]."""
+        first = self.message_func[0]
         norms = first.ws.weight[:, first.inputs[0] :]
-        state = first.finish(scalar.addmm_(length(hidden), norms.T), hidden)
+        return first.finish(scalar.addmm_(length(hidden), norms.T), hidden)
+
+    def messages(self, state):
+        """What the last perceptron takes, from the state after the first: scalars [E, S], lengths [E, h] and hidden
+        vectors [E, 3 h]."""
+        *middle, last = self.message_func[1:]
         for perceptron in middle:
             state = perceptron(state)
         hidden = last.wh(state[1])

@@ -14,7 +14,7 @@ from plait.tokenizers.gvp_features import Graph, edges_within
 from plait.tokenizers.gvp_network import GVPEncoder, segment_mean
 
 SUBGRAPHS_SHARING = 128
-EDGES_AT_ONCE = 2000
+EDGES_AT_ONCE = 3000
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -79,21 +79,28 @@ def _embed_parts(encoder: GVPEncoder, graph: Graph, parts: list["_Part"], embedd
     source, target = (torch.searchsorted(nodes, end[edges]) for end in (graph.source, graph.target))
     rows = torch.stack([torch.arange(len(edges)), source + len(edges), target + len(edges) + len(nodes)], dim=1)
     tables = [torch.cat(parts) for parts in zip(first.conv.edge_rows(edge), *first.conv.node_rows(start))]
-    first_messages = first.conv.messages(*_row_sums(tables, rows))
+    first_messages = first.conv.messages(first.conv.first(*_row_sums(tables, rows)))
 
-    # A table of rows per layer: those of the edges stay, below them come those of the nodes of a few subgraphs.
+    # Tables of rows: on top those of the nodes of a part, as sources and as targets; below those of the edges for
+    # each layer, which stay.
     most = max(len(part.node) for part in parts)
-    tables = [[_with_room(rows, 2 * most) for rows in layer.conv.edge_rows(edge)] for layer in rest]
+    tables = [values.new_empty(2 * most + len(rest) * len(edges), values.shape[1]) for values in tables]
+    for number, layer in enumerate(rest):
+        for table, values in zip(tables, layer.conv.edge_rows(edge)):
+            table[2 * most + number * len(edges) :][: len(edges)] = values
     for part in parts:
         node, edge_number, rows, offsets = part.tensors(nodes, edges)
         mean = [segment_mean(values, offsets, edge_number) for values in first_messages]
         state = first.update((start[0][node], start[1][node]), first.conv.apply_last(mean, offsets))
-        for layer, table in zip(rest, tables):
-            for at, node_rows in enumerate(layer.conv.node_rows(state)):
-                for column, values in zip(table, node_rows):
-                    column[len(edges) + at * len(node) :][: len(node)] = values
-            mean = [segment_mean(values, offsets) for values in layer.conv.messages(*_row_sums(table, rows))]
+        rows += torch.tensor([2 * most, 0, most])
+        for layer in rest:
+            for at, node_rows in zip((0, most), layer.conv.node_rows(state)):
+                for table, values in zip(tables, node_rows):
+                    table[at : at + len(node)] = values
+            messages = layer.conv.messages(layer.conv.first(*_row_sums(tables, rows)))
+            mean = [segment_mean(values, offsets) for values in messages]
             state = layer.update(state, layer.conv.apply_last(mean, offsets))
+            rows[:, 0] += len(edges)
         scalar = encoder.W_out(state)[0]
         embedding[part.first : part.first + len(part.node_offsets) - 1] = segment_mean(
             scalar, torch.from_numpy(part.node_offsets)
@@ -104,12 +111,6 @@ def _row_sums(tables, rows):
     """Sums of the rows [E, 3] of both tables: scalars [E, S] and hidden vectors [E, 3, h]."""
     scalar, hidden = (torch.nn.functional.embedding_bag(rows, table, mode="sum") for table in tables)
     return scalar, hidden.unflatten(1, (3, hidden.shape[1] // 3))
-
-
-def _with_room(rows: torch.Tensor, more: int) -> torch.Tensor:
-    table = rows.new_empty(len(rows) + more, rows.shape[1])
-    table[: len(rows)] = rows
-    return table
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -128,16 +129,17 @@ class _Part:
     node_offsets: np.ndarray
 
     def tensors(self, nodes: torch.Tensor, edges: torch.Tensor):
-        """Places of its nodes and edges among those given, rows of messages and offsets of edges by target."""
+        """Places of its nodes and edges among those given, for each edge these places of edge, source and target
+        (int64 [E, 3], the latter two in the part), and offsets of edges by target."""
         edge = torch.searchsorted(edges, torch.from_numpy(self.edge))
         source, target = torch.from_numpy(self.source), torch.from_numpy(self.target)
-        rows = torch.stack([edge, source + len(edges), target + (len(edges) + len(self.node))], dim=1)
+        rows = torch.stack([edge, source, target], dim=1)
         offsets = torch.searchsorted(target, torch.arange(len(self.node) + 1))
         return torch.searchsorted(nodes, torch.from_numpy(self.node)), edge, rows, offsets
 
 
 def _parts(graph: Graph, around: Neighbourhoods, begin: int, end: int) -> list[_Part]:
-    """Subgraphs `begin` to `end - 1`, in parts of at most `EDGES_AT_ONCE` or of a single one."""
+    """Subgraphs `begin` to `end - 1`, in parts of about the same size, `EDGES_AT_ONCE` at most or a single one."""
     offsets = graph.offsets.numpy()
     node_offsets = around.offsets[begin : end + 1] - around.offsets[begin]
     node = around.members[around.offsets[begin] : around.offsets[end]]  # (M,)
@@ -153,9 +155,13 @@ def _parts(graph: Graph, around: Neighbourhoods, begin: int, end: int) -> list[_
     edge, source, target = edge[inside], source[inside], target[inside]
     edge_offsets = np.searchsorted(target, node_offsets)
 
+    size = len(edge) / max(1, np.ceil(1.1 * len(edge) / EDGES_AT_ONCE))
     parts, i = [], 0
     while i < end - begin:
-        j = max(i + 1, int(np.searchsorted(edge_offsets, edge_offsets[i] + EDGES_AT_ONCE, "right")) - 1)
+        j = max(i + 1, int(np.searchsorted(edge_offsets, edge_offsets[i] + size, "right")))
+        if edge_offsets[min(j, end - begin)] - edge_offsets[i] > EDGES_AT_ONCE:
+            j = max(i + 1, j - 1)
+        j = min(j, end - begin)
         nodes, edges = slice(node_offsets[i], node_offsets[j]), slice(edge_offsets[i], edge_offsets[j])
         parts.append(
             _Part(

@@ -1,1 +1,1 @@
-
+"""Runs: the Lightning module, recipes, records."""

@@ -1,1 +1,1 @@
-
+"""What two families of encoders share."""

@@ -24,7 +24,7 @@ SCORE_BYTES = 4 * 2**20
 """Memory for the scores of the heads that are computed together, in inference."""
 
 CACHE_BYTES = 4 * 2**20
-"""Projected position tables of one layer are kept between calls in inference if they are not larger than this."""
+"""Projected position tables of one layer are kept between calls in inference as far as this goes."""
 
 
 class ProsstSelfAttention(nn.Module):
@@ -54,7 +54,7 @@ class ProsstSelfAttention(nn.Module):
         self.ss_q_proj = nn.Linear(width, width) if config.has_term("ss2aa") else None
         rotary = config.position_embedding_type == "rotary" and config.relative_attention
         self.rotary_embeddings = RotaryEmbeddings(config.head_size) if rotary else None
-        self._kept_tables = None
+        self._kept_tables = {}
 
     def forward(self, hidden, structure, positions, mask, spans, return_probabilities=False):
         left, right, query, key, value = self._vectors(hidden, structure)
@@ -106,46 +106,45 @@ class ProsstSelfAttention(nn.Module):
 
     # -- position tables
 
-    def _project(self, positions, length):
+    def _tables(self, positions, length):
         """Projected rows of the position table for distances, (H, 2 L - 1, c) each, or None.
 
         The first is for residue -> position: row d + L - 1 is for j - i = d. The second is for position -> residue:
-        row e + L - 1 is for i - j = e. Beyond the table its end rows repeat.
+        row e + L - 1 is for i - j = e. Beyond the table its end rows repeat. In inference they are constant, and kept
+        from call to call as far as `CACHE_BYTES` goes.
         """
         if self.pos_proj is None and self.pos_q_proj is None:
             return None, None
         distance = torch.arange(1 - length, length, device=positions.device)
         row = (distance + self.reach).clamp(0, 2 * self.reach - 1)
-        first, last = int(row[0]), int(row[-1])
+        first, last = max(0, self.reach + 1 - length), min(2 * self.reach, self.reach + length) - 1
         # only as many rows as there are distances are projected, and dropped out
-        positions = F.dropout(positions[first : last + 1], self.position_dropout, self.training)
-        towards = backwards = None
-        if self.pos_proj is not None:
-            towards = self._extend(self.pos_proj(positions), row.flip(0) - first)
-        if self.pos_q_proj is not None:
-            backwards = self._extend(self.pos_q_proj(positions).mul_(self.scale), row - first)
-        return towards, backwards
+        needed = F.dropout(positions[first : last + 1], self.position_dropout, self.training)
+        inference = not (torch.is_grad_enabled() or self.training)
+        size = len(row) * self.heads * self.head_size * positions.element_size()
+        room = CACHE_BYTES // max(1, size) if inference else 0
+        found, kept = [], {}
+        for layer, rows in ((self.pos_proj, row.flip(0) - first), (self.pos_q_proj, row - first)):
+            if layer is None:
+                found.append(None)
+                continue
+            parameters = (positions, *layer.parameters())
+            if room > len(kept) and not any(p.is_inference() for p in parameters):
+                # an optimiser step, a loaded state or a move to another device or dtype changes one of these
+                state = (length, *((p.data_ptr(), p._version, p.dtype, p.device) for p in parameters))
+                before, table = self._kept_tables.get(layer, (None, None))
+                kept[layer] = (state, table if before == state else self._project(layer, needed, rows))
+                found.append(kept[layer][1])
+            else:
+                found.append(self._project(layer, needed, rows))
+        self._kept_tables = kept
+        return tuple(found)
 
-    def _extend(self, table, row):
-        return table[row].unflatten(-1, (self.heads, self.head_size)).transpose(0, 1)
-
-    def _tables(self, positions, length):
-        """The projected tables; kept from call to call in inference if they are small."""
-        if self.pos_proj is None and self.pos_q_proj is None:
-            return None, None
-        size = 2 * (2 * length - 1) * self.heads * self.head_size * positions.element_size()
-        if torch.is_grad_enabled() or self.training or size > CACHE_BYTES:
-            self._kept_tables = None
-            return self._project(positions, length)
-        parameters = [positions]
-        parameters += [p for layer in (self.pos_proj, self.pos_q_proj) if layer is not None for p in layer.parameters()]
-        if any(p.is_inference() for p in parameters):
-            return self._project(positions, length)
-        # an optimiser step, a loaded state or a move to another device or dtype changes one of these
-        state = (length, *((p.data_ptr(), p._version, p.dtype, p.device) for p in parameters))
-        if self._kept_tables is None or self._kept_tables[0] != state:
-            self._kept_tables = (state, self._project(positions, length))
-        return self._kept_tables[1]
+    def _project(self, layer, positions, rows):
+        projected = layer(positions)
+        if layer is self.pos_q_proj:
+            projected = projected.mul_(self.scale)
+        return projected.unflatten(-1, (self.heads, self.head_size)).transpose(0, 1).index_select(1, rows)
 
 
 class RotaryEmbeddings(nn.Module):
