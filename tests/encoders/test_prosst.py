@@ -115,7 +115,6 @@ def test_padding_between_residues():
         assert (model(tokens, structure, mask).logits - expected)[mask.bool()].abs().max() < 1e-10
 
 
-@torch.no_grad()
 def test_lengths_at_the_edges_of_blocks():
     """A last block of one row is the case that a view over a product of one row gets wrong."""
     config = ProsstConfig(
@@ -130,6 +129,7 @@ def test_lengths_at_the_edges_of_blocks():
         assert torch.allclose(model(ids).logits, lean, atol=1e-5)  # float32 in another order
 
 
+@torch.no_grad()
 def test_alone_as_in_a_batch():
     """1e-5: the kernels of dense layers round differently for other numbers of rows."""
     model = make()
@@ -211,6 +211,7 @@ def test_kept_tables_follow_the_weights():
     model = make()
     ids, structure, mask = draw(SMALL, (40,))
     before = model(ids, structure, mask).logits
+    assert len(model.prosst.encoder.layer[1].attention.self._kept_tables) == 2
     assert torch.equal(before, model(ids, structure, mask).logits)
     model.prosst.encoder.layer[0].attention.self.pos_proj.weight.mul_(3)
     expected, _ = masked_lm(model.state_dict(), SMALL, ids, structure, mask)
