@@ -155,13 +155,14 @@ def _parts(graph: Graph, around: Neighbourhoods, begin: int, end: int) -> list[_
     edge, source, target = edge[inside], source[inside], target[inside]
     edge_offsets = np.searchsorted(target, node_offsets)
 
-    size = len(edge) / max(1, np.ceil(1.1 * len(edge) / EDGES_AT_ONCE))
+    # Three parts at least, so that memory is small beside that of all subgraphs also where these are few.
+    count = np.clip(np.ceil(1.1 * len(edge) / EDGES_AT_ONCE), 3, None)
     parts, i = [], 0
     while i < end - begin:
-        j = max(i + 1, int(np.searchsorted(edge_offsets, edge_offsets[i] + size, "right")))
-        if edge_offsets[min(j, end - begin)] - edge_offsets[i] > EDGES_AT_ONCE:
-            j = max(i + 1, j - 1)
-        j = min(j, end - begin)
+        j = int(np.searchsorted(edge_offsets, edge_offsets[i] + len(edge) / count, "right"))
+        if j > end - begin or edge_offsets[j] - edge_offsets[i] > EDGES_AT_ONCE:
+            j -= 1
+        j = max(i + 1, j)
         nodes, edges = slice(node_offsets[i], node_offsets[j]), slice(edge_offsets[i], edge_offsets[j])
         parts.append(
             _Part(
