@@ -56,6 +56,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=1, help="of torch")
     parser.add_argument("--repeat", type=int, default=3, help="the best of so many is reported")
+    parser.add_argument("--longest", type=int, default=1000, help="leave out structures of more residues")
     parser.add_argument("--out", type=Path, help="Markdown file to write; the screen if not given")
     parser.add_argument("--memory", nargs=2, metavar=("WHICH", "STRUCTURE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -122,6 +123,8 @@ def beside_plain(ours, plain, options) -> list[str]:
     ]
     for number, (name, residues) in enumerate(STRUCTURES):
         protein = structure(name, residues)
+        if len(protein) > options.longest:
+            continue
         (plain_cpu, plain_wall, expected), (our_cpu, our_wall, found) = in_turn(
             [lambda p=protein: plain(p), lambda p=protein: ours(p)], options.repeat
         )
