@@ -76,7 +76,8 @@ def read_encoder(path):
         Naming a tensor that is missing, left over, of another shape or not finite.
     """
     tensors = read_torch_state(path) if not _is_plain(path, ".safetensors") else None
-    from plait.tokenizers.gvp_published import encoder_from_tensors, read_tensors
+    from plait.data.tensors import read_tensors
+    from plait.tokenizers.gvp_published import encoder_from_tensors
 
     return encoder_from_tensors(read_tensors(path) if tensors is None else tensors, file=path)
 

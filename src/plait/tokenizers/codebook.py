@@ -105,7 +105,7 @@ class Codebook:
         if not path.is_file():
             raise InputError("no such codebook", file=path)
         if path.suffix == ".safetensors":
-            from plait.tokenizers.gvp_published import read_tensors
+            from plait.data.tensors import read_tensors
 
             tensors = read_tensors(path)
             if "centres" not in tensors and len(tensors) != 1:

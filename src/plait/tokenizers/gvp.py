@@ -1,7 +1,6 @@
 """Structure tokens from the GVP encoder: by a subgraph per residue as published, or by the whole chain at once."""
 
 import dataclasses
-import os
 from abc import abstractmethod
 from pathlib import Path
 from typing import Literal
@@ -11,6 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from plait.config import option
+from plait.data.tensors import read_tensors, write_tensors
 from plait.errors import InputError
 from plait.references import PROSST
 from plait.registry import register
@@ -19,7 +19,7 @@ from plait.tokenizers.base import Tokenizer
 from plait.tokenizers.codebook import Codebook
 from plait.tokenizers.gvp_features import Graph, graph_features, segments
 from plait.tokenizers.gvp_network import PUBLISHED, GVPEncoder, GVPEncoderConfig, segment_mean
-from plait.tokenizers.gvp_published import encoder_from_tensors, read_tensors
+from plait.tokenizers.gvp_published import encoder_from_tensors
 from plait.tokenizers.gvp_subgraphs import Neighbourhoods, embed_subgraphs, neighbourhoods
 from plait.tokenizers.saving import load_config, save_config
 
@@ -112,14 +112,10 @@ class EncoderTokenizer(Tokenizer):
         InputError
             If the folder cannot be written.
         """
-        from safetensors.torch import save_file
-
         folder = Path(folder)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            beside = folder / ".encoder.safetensors.part"
-            save_file({name: value.contiguous() for name, value in self.encoder.state_dict().items()}, beside)
-            os.replace(beside, folder / "encoder.safetensors")
+            write_tensors(self.encoder.state_dict(), folder / "encoder.safetensors")
             self.codebook.save(folder / "centres.npy")
         except OSError as error:
             raise InputError("the folder cannot be written", file=folder, got=error.strerror) from None

@@ -1,7 +1,6 @@
 """Weights of GVP encoders from safetensors, in the published naming (which is also ours)."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,34 +10,6 @@ from plait.tokenizers.gvp_network import PUBLISHED, GVPEncoder, GVPEncoderConfig
 
 IGNORED = "dummy_param"
 """Last part of the name of empty tensors in published files."""
-
-
-def read_tensors(path) -> dict[str, torch.Tensor]:
-    """All tensors of a safetensors file.
-
-    Raises
-    ------
-    InputError
-        If there is no such file or it is something else, a pickle above all.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    path = Path(path)
-    if not path.is_file():
-        raise InputError("no such file of weights", file=path)
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        with open(path, "rb") as file:
-            start = file.read(2)
-        pickled = start == b"PK" or start[:1] == b"\x80"
-        raise InputError(
-            "not a safetensors file",
-            file=path,
-            got="a pickle" if pickled else str(error),
-            do="Published .pt files are converted by `plait models convert`." if pickled else None,
-        ) from None
 
 
 def encoder_from_tensors(

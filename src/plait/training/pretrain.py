@@ -11,11 +11,12 @@ from plait.config import from_dict, to_dict
 from plait.data.base import Example
 from plait.data.batches import Batches, in_order
 from plait.data.corpus import Corpus
+from plait.data.tensors import read_tensors
 from plait.data.tokens import WithStructureTokens
 from plait.objectives.base import Objective, Sum, View
 from plait.registry import get
 from plait.training.options import PretrainConfig
-from plait.training.run import fit, load_weights
+from plait.training.run import fit
 
 
 class Learned(nn.Module):
@@ -81,7 +82,7 @@ def pretrain(config: PretrainConfig, *, progress=iter) -> tuple[Learned, dict[st
     if config.start:
         from pathlib import Path
 
-        load_weights(model, Path(config.start) / "best.safetensors")
+        model.load_state_dict(read_tensors(Path(config.start) / "best.safetensors"))
     batches = Batches(train, config.batch, seed=config.run.seed)
 
     def prepare(step: int) -> Batch:

@@ -14,6 +14,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from plait.data.base import short_digest
+from plait.data.tensors import read_tensors, write_tensors
 from plait.errors import InputError
 from plait.objectives.base import Term, total
 from plait.training.options import RunConfig
@@ -114,7 +115,7 @@ class Recorder(Callback):
         self._write(step, {f"valid_{name}": value for name, value in values.items()})
         if values[self.criterion] < self.best:
             self.best, self.since_best = values[self.criterion], 0
-            save_weights(learner.model, self.folder / "best.safetensors")
+            write_tensors(learner.model.state_dict(), self.folder / "best.safetensors")
         else:
             self.since_best += 1
             if self.run.patience and self.since_best >= self.run.patience:
@@ -189,26 +190,10 @@ def fit(
             Learner(model, terms, run), loader, ckpt_path=str(checkpoint) if first else None, weights_only=False
         )
         trainer.save_checkpoint(checkpoint)
-    load_weights(model, folder / "best.safetensors")
+    model.load_state_dict(read_tensors(folder / "best.safetensors"))
     model.eval()
     with torch.no_grad():
         return validate(model)
-
-
-def save_weights(model: torch.nn.Module, path: Path) -> None:
-    """The model's tensors as safetensors, whole or not at all."""
-    from safetensors.torch import save_file
-
-    part = path.with_suffix(".part")
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}, part)
-    part.replace(path)
-
-
-def load_weights(model: torch.nn.Module, path: Path) -> None:
-    """Tensors of `save_weights` into the model."""
-    from safetensors.torch import load_file
-
-    model.load_state_dict(load_file(path))
 
 
 def _check_same_run(folder: Path, description: dict) -> None:

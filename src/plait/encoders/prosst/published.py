@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from plait.data.tensors import read_tensors, write_tensors
 from plait.encoders.prosst.configuration import ProsstConfig
 from plait.encoders.prosst.modeling import ProsstForMaskedLM
 from plait.errors import InputError
@@ -70,20 +71,15 @@ def load_folder(folder) -> ProsstForMaskedLM:
     config = read_config(folder / "config.json")
     model = ProsstForMaskedLM(config)
     path = folder / "model.safetensors"
-    load_state(model, _read_tensors(path), file=path)
+    load_state(model, read_tensors(path), file=path)
     return model.eval()
 
 
 def save_folder(model: ProsstForMaskedLM, folder) -> None:
     """Write config.json and model.safetensors; each is written beside its place and moved there."""
-    from safetensors.torch import save_file
-
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    beside = folder / ".model.safetensors.part"
-    save_file(tensors, beside, metadata={"format": "pt"})
-    os.replace(beside, folder / "model.safetensors")
+    write_tensors(model.state_dict(), folder / "model.safetensors")
     beside = folder / ".config.json.part"
     beside.write_text(json.dumps(model.config.to_dict(), indent=2) + "\n")
     os.replace(beside, folder / "config.json")
@@ -100,24 +96,6 @@ def read_config(path) -> ProsstConfig:
     if not isinstance(values, dict):
         raise InputError("not a configuration", file=path, got=type(values).__name__, expected="an object of fields")
     return ProsstConfig.from_dict(values, file=path)
-
-
-def _read_tensors(path: Path):
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    if not path.is_file():
-        pickles = sorted(p.name for p in path.parent.glob("*.bin")) + sorted(p.name for p in path.parent.glob("*.pt"))
-        raise InputError(
-            "no such file",
-            file=path,
-            got=", ".join(pickles) or None,
-            expected="weights as safetensors; pickles are not read",
-        )
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise InputError("cannot be read as safetensors", file=path, got=error) from None
 
 
 def _some(names, count=4):
