@@ -1,0 +1,51 @@
+"""The model that ships does what its card and the results page say."""
+
+import csv
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import ROOT
+from scipy.stats import spearmanr
+
+from plait.models.catalogue import DEFAULT, bundled
+from plait.models.loading import load
+from plait.structure import read_structure
+from plait.structure.vocabulary import RESIDUES
+
+RESULTS = ROOT / "docs" / "results" / "mutation_effects.csv"
+
+
+def test_it_is_small_and_says_what_it_is():
+    folder = bundled()[DEFAULT]
+    # 40 MB is what a wheel may weigh for all models together
+    assert sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) < 40e6
+    card = load().card
+    assert "strict" in card["trained_on"]
+    assert card["licence"] == "Apache-2.0"
+    assert (folder / "README.md").is_file()
+
+
+@pytest.mark.parametrize("assay", ["BLAT_ECOLX_Jacquier_2013", "TPMT_HUMAN_Matreyek_2018"])
+def test_stated_correlations_come_out_again(shared, assay):
+    """Spearman correlations of the committed table, computed here by another way than the benchmark's: through the
+    table of `plait.score`."""
+    import plait
+
+    data = shared / "data" / "dms"
+    with RESULTS.open() as file:
+        stated = {row["assay"]: float(row["plait"]) for row in csv.DictReader(file)}
+    reference = pd.read_csv(data / "reference.csv").set_index("DMS_id")
+    table = plait.score(data / "structures" / reference.loc[assay, "structure"]).table.set_index("mutant")
+    measured = pd.read_csv(data / "assays" / f"{assay}.csv").set_index("mutant")["DMS_score"]
+    correlation = spearmanr(table.loc[measured.index, "plait_score"], measured).statistic
+    assert abs(correlation - stated[assay]) < 0.005
+
+
+def test_hydrophobic_cores_come_out_sensitive(structures):
+    """By hand: in ubiquitin, the core residues V26, I30 and L43 tolerate less than K63 and the tail, G75 and G76."""
+    protein = read_structure(structures / "1ubi.pdb")
+    scores = load().score_matrix(protein)
+    sensitivity = -np.nanmean(np.where(np.eye(21, 20)[protein.residue_type] > 0, np.nan, scores), axis=1)
+    assert RESIDUES[protein.residue_type[25]] == "V"
+    assert min(sensitivity[[25, 29, 42]]) > 2 * max(sensitivity[[62, 74, 75]])
