@@ -1,11 +1,11 @@
 """The model that ships does what its card and the results page say."""
 
 import csv
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT
 from scipy.stats import spearmanr
 
 from plait.models.catalogue import DEFAULT, bundled
@@ -13,7 +13,7 @@ from plait.models.loading import load
 from plait.structure import read_structure
 from plait.structure.vocabulary import RESIDUES
 
-RESULTS = ROOT / "docs" / "results" / "mutation_effects.csv"
+RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results" / "mutation_effects.csv"
 
 
 def test_it_is_small_and_says_what_it_is():
