@@ -56,15 +56,12 @@ def run(config: Config) -> int:
 
 
 def _score_one(file: Path, out: Path, config: Config, model):
-    import torch
-
     from plait.reports.folder import check_folder
     from plait.reports.writing import write
     from plait.tasks.mutation_effects import score
 
     check_folder(out)
     with _working(f"scoring {file.name}"):
-        torch.set_flush_denormal(True)
         result = score(file, model=model, **_arguments(config))
         write(result, out)
     return result

@@ -186,10 +186,13 @@ def fit(
         num_sanity_val_steps=0,
     )
     if first < run.steps:
-        trainer.fit(
-            Learner(model, terms, run), loader, ckpt_path=str(checkpoint) if first else None, weights_only=False
-        )
-        trainer.save_checkpoint(checkpoint)
+        try:
+            trainer.fit(
+                Learner(model, terms, run), loader, ckpt_path=str(checkpoint) if first else None, weights_only=False
+            )
+            trainer.save_checkpoint(checkpoint)
+        finally:
+            torch.set_flush_denormal(False)
     model.load_state_dict(read_tensors(folder / "best.safetensors"))
     model.eval()
     with torch.no_grad():
