@@ -149,8 +149,29 @@ def main() -> int:
         print(line, file=sys.stderr)
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        options.out.write_text("\n".join([*head(options), *lines, "", *verdict(missed)]) + "\n", encoding="utf-8")
     return 1 if missed else 0
+
+
+def head(options) -> list[str]:
+    """Title, command and commit of the page."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+    return [
+        "# ProSST's attention: speed and memory",
+        "",
+        f"Written by `python benchmarks/attention.py --repeat {options.repeat}` at commit {commit}; torch "
+        f"{torch.__version__}, {options.threads} thread. The published configuration (12 layers, 768) with random "
+        "weights, ours beside a plain transcription of the published program, in turn in one process. Dense is what "
+        "the dense layers alone take. Memory is what is added beyond the weights.",
+        "",
+    ]
+
+
+def verdict(missed: list[str]) -> list[str]:
+    limits = ", ".join(f"{limit} at {length} residues" for length, limit in LIMITS.items())
+    return [
+        f"Limits: time {limits}; memory {MEMORY_LIMIT:.2f}. " + ("Missed: " + "; ".join(missed) if missed else "Met.")
+    ]
 
 
 if __name__ == "__main__":
