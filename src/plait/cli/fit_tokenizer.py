@@ -13,9 +13,10 @@ def __getattr__(name):
 
 
 def run(config) -> int:
+    from plait.cli.main import tracked
     from plait.training.quantiser import fit_tokenizer
 
-    folder, result = fit_tokenizer(config)
+    folder, result = fit_tokenizer(config, progress=tracked("codebook"))
     print("  ".join(f"{name} {value:.4f}" for name, value in result.items()))
     print(f"tokenizer: {folder}")
     return 0

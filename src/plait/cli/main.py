@@ -19,6 +19,21 @@ def commands() -> dict[str, object]:
     return dict(sorted(found.items(), key=lambda item: (getattr(item[1], "ORDER", 50), item[0])))
 
 
+def tracked(description: str):
+    """A function that wraps a sequence in a progress bar on a terminal, and in nothing in a pipe."""
+
+    def track(items):
+        from rich.progress import track as rich_track
+
+        if not sys.stderr.isatty():
+            return iter(items)
+        from rich.console import Console
+
+        return rich_track(items, description=description, transient=True, console=Console(stderr=True))
+
+    return track
+
+
 def usage() -> str:
     lines = [
         "plait: learning from 3D protein structures",

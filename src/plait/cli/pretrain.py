@@ -13,11 +13,10 @@ def __getattr__(name):
 
 
 def run(config) -> int:
-    from rich.progress import track
-
+    from plait.cli.main import tracked
     from plait.training.pretrain import pretrain
 
-    _, result = pretrain(config, progress=lambda items: track(items, description="structure tokens", transient=True))
+    _, result = pretrain(config, progress=tracked("structure tokens"))
     print("  ".join(f"{name} {value:.4f}" for name, value in result.items()))
     print(f"run: {config.run.out}" + (f"\nmodel: {config.model}" if config.model else ""))
     return 0
