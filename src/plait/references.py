@@ -23,3 +23,17 @@ RSALOR = Reference(
     year=2025,
     doi="10.1093/bioinformatics/btaf322",
 )
+GEMMI = Reference(
+    authors="Wojdyr M",
+    title="GEMMI: A library for structural biology",
+    venue="Journal of Open Source Software 7(73):4200",
+    year=2022,
+    doi="10.21105/joss.04200",
+)
+BIOTITE = Reference(
+    authors="Kunzmann P, Müller TD, Greil M, Krumbach JH, Anter JM, Bauer D, Islam F, Hamacher K",
+    title="Biotite: new tools for a versatile Python bioinformatics library",
+    venue="BMC Bioinformatics 24:236",
+    year=2023,
+    doi="10.1186/s12859-023-05345-6",
+)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from plait.config import option
 from plait.errors import unknown_name
-from plait.references import GVP, RSALOR
+from plait.references import BIOTITE, GEMMI, GVP, RSALOR
 from plait.registry import PACKAGES, Reference, parts
 
 SUMMARY = "print what to cite for a command or a part"
@@ -23,20 +23,6 @@ class Config:
     format: Literal["text", "bibtex"] = option("text", "text or bibtex")
 
 
-GEMMI = Reference(
-    authors="Wojdyr M",
-    title="GEMMI: A library for structural biology",
-    venue="Journal of Open Source Software 7(73):4200",
-    year=2022,
-    doi="10.21105/joss.04200",
-)
-BIOTITE = Reference(
-    authors="Kunzmann P, Müller TD, Greil M, Krumbach JH, Anter JM, Bauer D, Islam F, Hamacher K",
-    title="Biotite: new tools for a versatile Python bioinformatics library",
-    venue="BMC Bioinformatics 24:236",
-    year=2023,
-    doi="10.1186/s12859-023-05345-6",
-)
 READING = [(GEMMI, "reading structures"), (BIOTITE, "reading structures")]
 
 Uses = list[tuple[Reference, str]]
