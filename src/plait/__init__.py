@@ -6,13 +6,14 @@ __version__ = "0.1.0"
 
 _LAZY = {
     "score": ("plait.tasks.mutation_effects", "score"),
+    "write": ("plait.reports.writing", "write"),
     "tokens": ("plait.tokenizers.tokens", "tokens"),
     "load": ("plait.models.loading", "load"),
     "read_structure": ("plait.structure.reading", "read_structure"),
     "Protein": ("plait.structure.protein", "Protein"),
 }
 
-__all__ = ["Protein", "__version__", "load", "read_structure", "score", "tokens"]
+__all__ = ["Protein", "__version__", "load", "read_structure", "score", "tokens", "write"]
 
 
 def __getattr__(name: str):

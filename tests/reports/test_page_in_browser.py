@@ -8,6 +8,7 @@ import subprocess
 import numpy as np
 import pytest
 
+from plait.reports.writing import write
 from plait.structure.reading import read_structure
 from plait.tasks.mutation_effects import score
 
@@ -83,7 +84,7 @@ def result(structures):
 
 @pytest.fixture(scope="module")
 def page(result, tmp_path_factory):
-    return result.write(tmp_path_factory.mktemp("out") / "run") / "report.html"
+    return write(result, tmp_path_factory.mktemp("out") / "run") / "report.html"
 
 
 SOFTWARE_WEBGL = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")

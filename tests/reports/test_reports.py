@@ -15,6 +15,7 @@ from plait.reports.folder import check_folder, staged
 from plait.reports.heatmap import draw_heatmap, write_heatmap
 from plait.reports.run_record import FILES, finished
 from plait.reports.scales import ROW_COLUMNS, ROWS, score_limit
+from plait.reports.writing import write
 from plait.structure.protein import Protein
 from plait.structure.reading import read_structure
 from plait.tasks.mutation_effects import COLUMNS, score
@@ -38,7 +39,7 @@ def result(structures):
 
 @pytest.fixture(scope="module")
 def out(result, tmp_path_factory):
-    return result.write(tmp_path_factory.mktemp("written") / "deep" / "run")
+    return write(result, tmp_path_factory.mktemp("written") / "deep" / "run")
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -56,7 +57,7 @@ def test_all_files_are_there_and_nothing_else(out):
 def test_an_existing_folder_keeps_what_is_not_ours(result, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / "scores.csv").write_text("old")
-    result.write(tmp_path)
+    write(result, tmp_path)
     assert (tmp_path / "notes.txt").read_text() == "mine"
     assert (tmp_path / "scores.csv").read_text().startswith("mutant,")
 
@@ -77,7 +78,7 @@ def test_a_failure_half_way_leaves_what_was_there(tmp_path):
 @pytest.mark.parametrize("place", ["file", "file/below", "file/far/below"])
 def test_a_folder_that_cannot_be_written_is_an_input_error(result, tmp_path, place):
     (tmp_path / "file").write_text("x")
-    for attempt in (check_folder, result.write):
+    for attempt in (check_folder, lambda folder: write(result, folder)):
         with pytest.raises(InputError, match="output folder") as caught:
             attempt(tmp_path / place)
         assert str(tmp_path / place) in str(caught.value)
@@ -110,7 +111,7 @@ def test_the_users_text_comes_back_unchanged(structures, tmp_path):
         writer = csv.writer(file)
         writer.writerow(["note", "mutant"])
         writer.writerows([cell, "M1A"] for cell in cells)
-    out = score(structures / "1ubi.pdb", csv=tmp_path / "in.csv", model=Model()).write(tmp_path / "run")
+    out = write(score(structures / "1ubi.pdb", csv=tmp_path / "in.csv", model=Model()), tmp_path / "run")
     with open(out / "scores.csv", newline="", encoding="utf-8") as file:
         assert [row["note"] for row in csv.DictReader(file)] == cells
 
@@ -200,7 +201,7 @@ def test_a_title_is_text_not_mathematics(structures, tmp_path):
 
 def test_one_residue_and_unknown_residues_are_drawn(tmp_path):
     protein = Protein.from_backbone("MX", np.random.default_rng(0).normal(size=(2, 4, 3)))
-    out = score(protein, model=Model()).write(tmp_path / "run")
+    out = write(score(protein, model=Model()), tmp_path / "run")
     assert sorted(contents(out)) == sorted(FILES)
 
 
@@ -238,9 +239,9 @@ def test_nothing_that_users_name_can_leave_its_place(structures, tmp_path):
     evil = "</script><script>alert(1)</script><!--{{script}}"
     protein = read_structure(structures / "1ubi.pdb").replace(source=evil)
     (tmp_path / "in.csv").write_text(f"mutant,{evil}\nM1A,{evil}\n")
-    out = score(protein, csv=tmp_path / "in.csv", model=Model()).write(tmp_path / "run")
+    out = write(score(protein, csv=tmp_path / "in.csv", model=Model()), tmp_path / "run")
     page = (out / "report.html").read_text()
-    clean = (score(structures / "1ubi.pdb", model=Model()).write(tmp_path / "clean") / "report.html").read_text()
+    clean = (write(score(structures / "1ubi.pdb", model=Model()), tmp_path / "clean") / "report.html").read_text()
     for mark in ("<script", "</script", "<!--"):
         assert page.count(mark) == clean.count(mark)
     assert script(page, "data")["name"] == evil
@@ -260,5 +261,5 @@ def test_chains_without_scores_are_empty_in_the_page(structures, tmp_path):
     )
     result = score(protein, model=Model())
     assert any(remark.kind == "no backbone" and "chain L" in remark.place for remark in result.remarks)
-    data = script((result.write(tmp_path / "run") / "report.html").read_text(), "data")
+    data = script((write(result, tmp_path / "run") / "report.html").read_text(), "data")
     assert set(data["chains"][1]["sensitivity"]) == {None}

@@ -106,9 +106,9 @@ def _score_many(files: list[Path], outs: list[Path], config: Config) -> int:
 def _is_done(file: Path, out: Path, config: Config, model) -> bool:
     """Whether an earlier run left the whole result of the same file, arguments, model and version."""
     from plait import __version__
+    from plait.data.digests import file_digest
     from plait.reports.folder import RECORD
     from plait.reports.run_record import finished
-    from plait.tasks.mutation_effects import file_digest
 
     if not (out / RECORD).is_file() or not file.is_file():
         return False

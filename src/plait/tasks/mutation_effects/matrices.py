@@ -1,0 +1,96 @@
+"""Scores as arrays by residue and by residue type: of all single substitutions, and of positions masked together."""
+
+import numpy as np
+
+from plait.data.mutations import PlacedMutant
+from plait.errors import InputError
+from plait.structure.protein import Protein
+from plait.structure.vocabulary import UNKNOWN
+
+
+def score_chains(model, protein: Protein) -> np.ndarray:
+    """Scores float32 [R, 20] of every chain by itself; NaN where a wild type is unknown or a chain has no backbone."""
+    scores = np.full((len(protein), UNKNOWN), np.nan, np.float32)
+    if not protein.has_backbone.any():
+        raise InputError(
+            "no residue has a backbone",
+            file=protein.source or None,
+            got="no N, CA and C together in any residue",
+            expected="backbone atoms",
+        )
+    for chain in protein.chains:
+        mask = protein.chain == chain
+        if protein.has_backbone[mask].any():
+            scores[mask] = model.score_matrix(protein.select(mask))
+    known = protein.residue_type < UNKNOWN
+    scores[~known] = np.nan
+    rows = np.nonzero(known)[0]
+    scored = rows[np.isfinite(scores[rows]).any(axis=1)]
+    scores[scored, protein.residue_type[scored]] = 0.0
+    if not len(scored):
+        raise InputError("no residue can be scored", got="unknown residues only", expected="amino acids")
+    return scores
+
+
+def additive_scores(placed: list[PlacedMutant], scores: np.ndarray) -> np.ndarray:
+    """Scores float64 [mutants]: the sum over the substitutions of each."""
+    return np.array([sum(float(scores[r, t]) for r, t in zip(one.residues, one.types)) for one in placed])
+
+
+def joint_scores(model, protein: Protein, placed: list[PlacedMutant], additive: np.ndarray) -> np.ndarray:
+    """Scores of mutants with their positions masked together; one pass serves all mutants of the same positions."""
+    values = additive.copy()
+    groups: dict[tuple, list[int]] = {}
+    for number, one in enumerate(placed):
+        if len(one.residues) > 1 and np.isfinite(additive[number]):
+            groups.setdefault((one.chain, tuple(sorted(one.residues))), []).append(number)
+    chains: dict[str, tuple] = {}
+    for (chain, residues), numbers in groups.items():
+        if chain not in chains:
+            mask = protein.chain == chain
+            chains[chain] = protein.select(mask), np.cumsum(mask) - 1
+        part, local = chains[chain]
+        masked = np.asarray(model.score_matrix(part, masked=[int(local[r]) for r in residues]))
+        for number in numbers:
+            one = placed[number]
+            values[number] = sum(float(masked[local[r], t]) for r, t in zip(one.residues, one.types))
+    return values
+
+
+def substituted(scores: np.ndarray, protein: Protein) -> np.ndarray:
+    """bool [R, 20]: scored, and not the wild type."""
+    mask = np.isfinite(scores)
+    known = np.nonzero(protein.residue_type < UNKNOWN)[0]
+    mask[known, protein.residue_type[known]] = False
+    return mask
+
+
+def ascending_singles(scores: np.ndarray, protein: Protein, chain: str) -> np.ndarray:
+    """Scores of all single substitutions of a chain, ascending."""
+    mask = substituted(scores, protein) & (protein.chain == chain)[:, None]
+    return np.sort(scores[mask])
+
+
+def midrank(ascending: np.ndarray, values) -> np.ndarray:
+    """Percentage of `ascending` below each value, ties counted half; NaN for NaN."""
+    values = np.asarray(values, ascending.dtype)
+    if not len(ascending):
+        return np.full(values.shape, np.nan)
+    below = np.searchsorted(ascending, values, "left")
+    upto = np.searchsorted(ascending, values, "right")
+    return np.where(np.isnan(values), np.nan, 50.0 * (below + upto) / len(ascending))
+
+
+def percentile_matrix(scores: np.ndarray, protein: Protein) -> np.ndarray:
+    """float32 [R, 20]: percentile of each substitution among those of its chain; NaN where there is none."""
+    percentiles = np.full(scores.shape, np.nan, np.float32)
+    asked = substituted(scores, protein)
+    for chain in protein.chains:
+        mask = asked & (protein.chain == chain)[:, None]
+        percentiles[mask] = midrank(np.sort(scores[mask]), scores[mask])
+    return percentiles
+
+
+def site_sensitivity(scores: np.ndarray) -> np.ndarray:
+    """float32 [R]: minus the mean over the 19 substitutions (the wild type's own 0 adds nothing to the sum)."""
+    return -scores.sum(axis=1) / (UNKNOWN - 1)
