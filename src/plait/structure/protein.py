@@ -87,8 +87,9 @@ class Protein:
         Position among the residues of its chain in this structure, from 0.
     b_factor : float32 [R]
         Of the C-alpha (mean of the residue's atoms where it is absent); pLDDT in a predicted model.
-    position : float32 [A, 3], angstrom
-        Heavy atoms of the protein chains, residue after residue.
+    position : float32 or float64 [A, 3], angstrom
+        Heavy atoms of the protein chains, residue after residue. Files give float32; `with_positions` keeps float64,
+        and the views below have the precision of this array.
     atom_name, element : str [A]
     residue_of : int32 [A], ascending
         Residue that an atom belongs to.
@@ -154,20 +155,20 @@ class Protein:
     # -- views of the coordinates
 
     def atom(self, name: str) -> np.ndarray:
-        """Coordinates float32 [R, 3] of the atom of this name in each residue; NaN where it is absent."""
-        found = np.full((len(self), 3), np.nan, np.float32)
+        """Coordinates float [R, 3] of the atom of this name in each residue; NaN where it is absent."""
+        found = np.full((len(self), 3), np.nan, self.position.dtype)
         mask = self.atom_name == name
         found[self.residue_of[mask]] = self.position[mask]
         return _frozen(found)
 
     @cached_property
     def backbone(self) -> np.ndarray:
-        """N, CA, C, O: float32 [R, 4, 3], NaN where absent."""
+        """N, CA, C, O: float [R, 4, 3], NaN where absent."""
         return _frozen(np.stack([self.atom(name) for name in BACKBONE], axis=1))
 
     @property
     def c_alpha(self) -> np.ndarray:
-        """float32 [R, 3], NaN where absent."""
+        """float [R, 3], NaN where absent."""
         return self.backbone[:, 1]
 
     @cached_property
@@ -177,7 +178,7 @@ class Protein:
 
     @cached_property
     def c_beta(self) -> np.ndarray:
-        """Ideal C-beta float32 [R, 3] from N, CA and C (glycine too), NaN where one of them is absent.
+        """Ideal C-beta float [R, 3] from N, CA and C (glycine too), NaN where one of them is absent.
 
         Coefficients as in the README of the corpus; within about 0.1 angstrom of observed C-betas.
         """
@@ -209,8 +210,10 @@ class Protein:
         return self.select(self.chain == name)
 
     def with_positions(self, position: np.ndarray) -> "Protein":
-        """The same atoms elsewhere: `position` [A, 3] in angstrom."""
-        return self.replace(position=np.asarray(position, np.float32))
+        """The same atoms elsewhere: `position` [A, 3] in angstrom, kept in float64 where it is, else in float32."""
+        position = np.asarray(position)
+        double = position.dtype == np.float64
+        return self.replace(position=position if double else position.astype(np.float32, copy=False))
 
     @classmethod
     def from_backbone(
