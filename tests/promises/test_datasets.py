@@ -49,7 +49,7 @@ def test_random_access_gives_the_same_example(name, opened):
         assert np.array_equal(again.protein.position, examples[i].protein.position, equal_nan=True)
         assert len(again.protein) == forwards.lengths[i]
         for label, value in again.labels.items():
-            assert np.array_equal(value, examples[i].labels[label]), label
+            assert np.array_equal(value, examples[i].labels[label], equal_nan=True), label
 
 
 def test_digest_tells_contents_apart(name, opened):
