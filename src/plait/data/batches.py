@@ -6,6 +6,7 @@ import numpy as np
 
 from plait.config import option
 from plait.data.base import DataSet, Example
+from plait.data.mixture import Mixture
 from plait.errors import InputError
 
 
@@ -22,8 +23,9 @@ class Batches:
     """The batches of a data set in training: `batches[step]` gives the examples of a step.
 
     An epoch draws examples in proportion to cluster size to the power of `-cluster_power` (as many as the set has),
-    sorts neighbours in a random order by length into buckets, and fills batches up to `residues`. All chance comes
-    from (seed, epoch) and (seed, step), so any step can be made alone, in any process.
+    sorts neighbours in a random order by length into buckets, and fills batches up to `residues`. Of a `Mixture`, each
+    part has its share of the draws. All chance comes from (seed, epoch) and (seed, step), so any step can be made
+    alone, in any process.
     """
 
     def __init__(self, dataset: DataSet, config: BatchConfig, *, seed: int):
@@ -68,10 +70,8 @@ class Batches:
     def _make_plan(self, generator: np.random.Generator) -> list[np.ndarray]:
         count = len(self.dataset)
         order = generator.permutation(count)
-        clusters = getattr(self.dataset, "clusters", None)
-        if clusters is not None and self.config.cluster_power > 0:
-            _, inverse, sizes = np.unique(clusters, return_inverse=True, return_counts=True)
-            weight = sizes[inverse].astype(float) ** -self.config.cluster_power
+        weight = _draw_weights(self.dataset, self.config.cluster_power)
+        if weight is not None:
             order = generator.choice(count, size=count, p=weight / weight.sum())
         lengths = np.asarray(self.dataset.lengths)
         if self.config.crop:
@@ -87,6 +87,19 @@ class Batches:
         if batch:
             batches.append(np.array(batch))
         return [batches[position] for position in generator.permutation(len(batches))]
+
+
+def _draw_weights(dataset: DataSet, cluster_power: float) -> np.ndarray | None:
+    """How often an example is drawn, relative to others, float [N]; None where each is drawn once an epoch."""
+    clusters = getattr(dataset, "clusters", None)
+    weight = None
+    if clusters is not None and cluster_power > 0:
+        _, inverse, sizes = np.unique(clusters, return_inverse=True, return_counts=True)
+        weight = sizes[inverse].astype(float) ** -cluster_power
+    if isinstance(dataset, Mixture):
+        weight = np.ones(len(dataset)) if weight is None else weight
+        weight *= (dataset.shares / np.bincount(dataset.part, weight))[dataset.part]
+    return weight
 
 
 def in_order(dataset: DataSet, residues: int) -> list[np.ndarray]:
