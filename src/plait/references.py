@@ -15,6 +15,18 @@ GVP = Reference(
     venue="International Conference on Learning Representations",
     year=2021,
 )
+GEARNET = Reference(
+    authors="Zhang Z, Xu M, Jamasb A, Chenthamarakshan V, Lozano A, Das P, Tang J",
+    title="Protein Representation Learning by Geometric Structure Pretraining",
+    venue="International Conference on Learning Representations",
+    year=2023,
+)
+SIAMDIFF = Reference(
+    authors="Zhang Z, Xu M, Lozano A, Chenthamarakshan V, Das P, Tang J",
+    title="Pre-Training Protein Encoder via Siamese Sequence-Structure Diffusion Trajectory Prediction",
+    venue="Advances in Neural Information Processing Systems 36",
+    year=2023,
+)
 RSALOR = Reference(
     authors="Tsishyn M, Hermans P, Rooman M, Pucci F",
     title="Residue conservation and solvent accessibility are (almost) all you need for predicting mutational effects "
@@ -36,4 +48,11 @@ BIOTITE = Reference(
     venue="BMC Bioinformatics 24:236",
     year=2023,
     doi="10.1186/s12859-023-05345-6",
+)
+VABSNET = Reference(
+    authors="Zhao J, Zhuang W, Song J, Li Y, Lu S",
+    title="Pre-Training Protein Bi-level Representation Through Span Mask Strategy On 3D Protein Chains",
+    venue="International Conference on Machine Learning",
+    year=2024,
+    doi="10.48550/arXiv.2402.01481",
 )
