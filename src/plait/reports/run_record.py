@@ -14,8 +14,6 @@ FILES = ("scores.csv", "heatmap.png", "report.html", "structure.cif", RECORD)
 
 def run_record(result) -> dict:
     """The record of a `ScoreResult` as plain values."""
-    import plait
-
     protein, model = result.protein, result.model
     lengths = protein.chain_lengths
     return {
@@ -43,11 +41,7 @@ def run_record(result) -> dict:
         "left_out": [{"kind": one.kind, "place": one.place, "text": one.text} for one in result.remarks],
         "seed": None,
         "seed_note": "nothing is drawn: the same input gives the same scores",
-        "versions": {
-            "plait": plait.__version__,
-            "python": platform.python_version(),
-            **{name: _version(name) for name in ("torch", "numpy", "gemmi", "biotite", "pandas", "matplotlib")},
-        },
+        "versions": versions(),
         "seconds": {name: round(seconds, 3) for name, seconds in result.timings.items()},
         "files": list(FILES),
     }
@@ -82,6 +76,17 @@ def finished(folder: str | Path, result_of: dict) -> bool:
         if value != expected:
             return False
     return True
+
+
+def versions() -> dict[str, str | None]:
+    """Versions of plait, Python and the packages that results may depend on."""
+    import plait
+
+    return {
+        "plait": plait.__version__,
+        "python": platform.python_version(),
+        **{name: _version(name) for name in ("torch", "numpy", "gemmi", "biotite", "pandas", "matplotlib")},
+    }
 
 
 def _version(package: str) -> str | None:
