@@ -1,0 +1,102 @@
+"""`VabsnetEncoder`: Vabs-Net behind the interface that all encoders share."""
+
+import dataclasses
+
+import torch
+from torch import nn
+
+from plait.encoders.base import Encoder, Representation
+from plait.encoders.vabsnet.configuration import VabsnetConfig
+from plait.encoders.vabsnet.features import VabsnetBatch, prepare
+from plait.encoders.vabsnet.heads import displacements, make_head
+from plait.encoders.vabsnet.modeling import VabsnetModel, VabsnetOutput
+from plait.encoders.vabsnet.published import RESIDUE_TYPES, TO_PUBLISHED
+from plait.references import VABSNET
+from plait.registry import register
+
+
+@dataclasses.dataclass
+class VabsnetRepresentation(Representation):
+    """A `Representation` that keeps what Vabs-Net's own heads read beside the residues' vectors."""
+
+    output: VabsnetOutput | None = None
+    batch: VabsnetBatch | None = None
+
+
+@register("encoder")
+class VabsnetEncoder(Encoder):
+    """Residues and all atoms in one network of sparse attention.
+
+    Invariant to rotation and translation unless `absolute_directions` or `special_directions: axes` (both with
+    `compat`) are on.
+    """
+
+    name = "vabsnet"
+    summary = "residues and all atoms in one network of sparse attention along neighbour lists"
+    reference = VABSNET.at("section 3, bi-level representation")
+    Config = VabsnetConfig
+    atom_heads = ("position", "atom_accessibility")
+
+    def __init__(self, config: VabsnetConfig):
+        super().__init__()
+        self.config = config
+        self.vabsnet = VabsnetModel(config)
+
+    def prepare(self, proteins, *, masked=None, frames=None, language=None, origin=None, **_) -> VabsnetBatch:
+        """See `plait.encoders.vabsnet.features.prepare`; inputs of other families are passed over."""
+        return prepare(self.config, proteins, masked=masked, frames=frames, language=language, origin=origin)
+
+    @property
+    def width(self) -> int:
+        return self.config.width
+
+    def make_readout(self, heads: dict[str, int]) -> "VabsnetReadout":
+        return VabsnetReadout(self.config, heads)
+
+    def forward(self, batch: VabsnetBatch) -> VabsnetRepresentation:
+        """Vectors of residues, of atoms, and of the global nodes as those of the proteins.
+
+        What the published program drops (`compat`: residues without C-alpha, atoms of unknown names) has zeros.
+        """
+        output = self.vabsnet(batch)
+        nodes = torch.cat([output.nodes, output.nodes.new_zeros(1, self.width)])
+        return VabsnetRepresentation(
+            residue=nodes[batch.residue_rows],
+            protein=nodes[batch.global_rows],
+            residue_offsets=batch.residue_offsets,
+            atom=None if batch.atom is None else nodes[batch.atom_rows],
+            atom_offsets=None if batch.atom is None else batch.atom_offsets,
+            output=output,
+            batch=batch,
+        )
+
+
+class VabsnetReadout(nn.Module):
+    """Vabs-Net's own heads: for each residue, and "position" [A, 3] and "atom_accessibility" [A, 1] for each atom.
+
+    "residue_type" has the columns of `vocabulary.RESIDUES` when 20 are asked for, and those of the published
+    vocabulary when 25 are.
+    """
+
+    def __init__(self, config: VabsnetConfig, heads: dict[str, int]):
+        super().__init__()
+        self.classes = heads
+        self.heads = nn.ModuleDict({name: make_head(name, config, width) for name, width in heads.items()})
+
+    def forward(self, representation: VabsnetRepresentation) -> dict[str, torch.Tensor]:
+        answers = {}
+        for name, head in self.heads.items():
+            if name == "position":
+                moves = displacements(head, representation.output, representation.batch)
+                answers[name] = torch.cat([moves, moves.new_zeros(1, 3)])[representation.batch.atom_rows]
+            elif name == "atom_accessibility":
+                nodes = representation.output.nodes
+                answers[name] = torch.cat([head(nodes), nodes.new_zeros(1, 1)])[representation.batch.atom_rows]
+            elif name == "torsion":
+                answers[name] = head(representation.residue).flatten(-2)
+            else:
+                answers[name] = head(representation.residue)
+        if self.classes.get("residue_type", RESIDUE_TYPES) < RESIDUE_TYPES:
+            columns = torch.as_tensor(TO_PUBLISHED[: self.classes["residue_type"]])
+            answers["residue_type"] = answers["residue_type"][:, columns.to(answers["residue_type"].device)]
+        return answers

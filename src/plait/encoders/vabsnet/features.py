@@ -1,0 +1,426 @@
+"""From a `Protein` to the nodes and edges that the network reads (specs/vabsnet.md, sections 1 to 3); numpy."""
+
+import dataclasses
+
+import numpy as np
+import torch
+
+from plait.encoders.vabsnet.configuration import VabsnetConfig
+from plait.encoders.vabsnet.graph import Track, join
+from plait.encoders.vabsnet.published import (
+    C_ALPHA,
+    GLOBAL_ATOM,
+    GLOBAL_RESIDUE,
+    MASK,
+    POINT_ATOM,
+    POINT_RESIDUE,
+    TO_PUBLISHED,
+    UNKNOWN_ATOM,
+    atom_slots,
+)
+from plait.errors import InputError
+from plait.structure.neighbours import nearest
+
+REACH, SPECIAL_REACH = 256, 1200
+"""Sequence separations are told apart up to this many residues, and this many where the global node is an end."""
+
+TIE = 1e-6
+"""Distances in angstrom that differ by less are alike to neighbour lists, which then go by number: a structure that is
+turned has the same lists."""
+
+MOST_TIED = 64
+"""So many neighbours at the same distance are told apart by number; beyond that (atoms in one place) any will do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class VabsnetBatch:
+    """Nodes and edges of some proteins, concatenated: of each the atoms, then the global node, then virtual points.
+
+    Attributes
+    ----------
+    atom_type, residue_type : int64 [M]
+        Of each node, in the published vocabularies.
+    position : float64 [M, 3], angstrom
+        NaN for a residue of which no atom is known.
+    residue_nodes : int64 [n]
+        The nodes of the residue track among all: C-alphas (or their stand-ins), global nodes, virtual points.
+    residue_of_node : int64 [M]
+        The residue node whose row of language features a node has.
+    language : float32 [n, S] or None
+    atom : Track or None
+        None in a model without atoms; then all nodes are residue nodes.
+    residue : Track
+    residue_rows : int64 [R]
+        The node of each residue of the proteins; M for a residue that the published program drops.
+    atom_rows : int64 [A]
+        The node of each atom of the proteins; M for an atom that is left out.
+    global_rows : int64 [B]
+    residue_offsets, atom_offsets, node_offsets : int64 [B + 1]
+    """
+
+    atom_type: torch.Tensor
+    residue_type: torch.Tensor
+    position: torch.Tensor
+    residue_nodes: torch.Tensor
+    residue_of_node: torch.Tensor
+    language: torch.Tensor | None
+    atom: Track | None
+    residue: Track
+    residue_rows: torch.Tensor
+    atom_rows: torch.Tensor
+    global_rows: torch.Tensor
+    residue_offsets: torch.Tensor
+    atom_offsets: torch.Tensor
+    node_offsets: torch.Tensor
+
+    def to(self, device) -> "VabsnetBatch":
+        moved = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return VabsnetBatch(**{name: None if value is None else value.to(device) for name, value in moved.items()})
+
+
+@dataclasses.dataclass(frozen=True)
+class _Nodes:
+    """One protein's nodes; see `VabsnetBatch`."""
+
+    atom_type: np.ndarray
+    residue_type: np.ndarray
+    position: np.ndarray
+    residue: np.ndarray  # number among the residues that are kept, and n, n + 1, ... for special nodes
+    is_residue: np.ndarray
+    residue_row: np.ndarray
+    atom_row: np.ndarray
+    chain: np.ndarray  # of each residue node
+    frames: np.ndarray  # (n residue nodes, 3, 3)
+
+
+def prepare(config: VabsnetConfig, proteins, *, frames=None, language=None, masked=None, origin=None) -> VabsnetBatch:
+    """The batch of some proteins.
+
+    Parameters
+    ----------
+    proteins : list of Protein
+    frames : list of float [R, 3, 3], optional
+        Frames of the residues (rows are axes) instead of those of their own N, CA and C.
+    language : list of float [R, S] or [R + 1, S], optional
+        Features of a language model; a last row more is that of the whole protein, for the special nodes.
+    masked : list of bool [R], optional
+        Residues whose type is hidden.
+    origin : list of float [3], optional
+        Where the global node stands; the mean of the C-alphas if not given.
+
+    Raises
+    ------
+    InputError
+        Where the features of a language model are missing or do not fit; with `compat`, for fewer than 5 residues.
+    """
+    proteins = list(proteins)
+    if (language is None) != (config.language_width == 0):
+        raise InputError(
+            "features of a language model " + ("are missing" if language is None else "were given for nothing"),
+            expected=f"language_width {config.language_width} values per residue",
+        )
+    made, tracks = [], {"atom": [], "residue": []}
+    for number, protein in enumerate(proteins):
+        nodes = _nodes(
+            config,
+            protein,
+            None if masked is None else np.asarray(masked[number], bool),
+            None if frames is None else frames[number],
+            None if origin is None else np.asarray(origin[number], np.float64),
+        )
+        made.append(nodes)
+        tracks["residue"].append(_residue_track(config, nodes))
+        if not config.residue_only:
+            tracks["atom"].append(_atom_track(config, nodes))
+    rows = None
+    if language is not None:
+        rows = [_language_rows(config, *each) for each in zip(proteins, made, language, strict=True)]
+    return _join(proteins, made, tracks, rows)
+
+
+# -- nodes
+
+
+def _nodes(config, protein, masked, frames, origin) -> _Nodes:
+    position = np.asarray(protein.position, np.float64)
+    count, residue_of = len(protein), protein.residue_of.astype(np.int64)
+    slot = atom_slots(protein.atom_name)
+    backbone = np.full((count, 3, 3), np.nan)
+    for column, name in enumerate(("N", "CA", "C")):
+        here = protein.atom_name == name
+        backbone[residue_of[here], column] = position[here]
+    centre = backbone[:, 1].copy()
+    stand_in = np.isnan(centre).any(-1)
+    used = np.isfinite(position).all(-1)
+    if config.compat:
+        used &= (slot != UNKNOWN_ATOM) & ~stand_in[residue_of]
+        kept = ~stand_in
+        if int(kept.sum()) <= 4:
+            raise InputError(
+                "too short for a compat model",
+                file=protein.source or None,
+                got=f"{int(kept.sum())} residues with C-alpha",
+                expected="5 or more (the published program takes the wrong axis of shorter chains)",
+            )
+        stand_in = np.zeros(count, bool)
+    else:
+        kept = np.ones(count, bool)
+        if stand_in.any():
+            atoms = np.bincount(residue_of[used], minlength=count)[:, None]
+            total = np.stack([np.bincount(residue_of[used], position[used, axis], count) for axis in range(3)], 1)
+            with np.errstate(invalid="ignore"):
+                centre[stand_in] = (total / atoms)[stand_in]
+    if config.residue_only:
+        used &= slot == C_ALPHA
+
+    known = np.isfinite(centre).all(-1) & kept
+    if origin is None:
+        origin = centre[known].mean(0) if known.any() else np.zeros(3)
+    if config.absent_backbone == "centre":
+        backbone = np.where(np.isnan(backbone), origin, backbone)
+    if frames is None:
+        frames = bisector_frames(backbone)
+    frames = np.asarray(frames, np.float64)
+
+    # atoms residue by residue and by slot, the stand-in of a residue without C-alpha before its atoms
+    owner = np.concatenate([residue_of[used], np.flatnonzero(stand_in)])
+    types = np.concatenate([slot[used], np.full(int(stand_in.sum()), -1)])
+    order = np.lexsort((types, owner))
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    owner, types = owner[order], types[order]
+    points = _virtual_points(config, centre[kept])
+    numbers = np.cumsum(kept) - 1
+    residues, special = int(kept.sum()), 1 + len(points)
+    # a residue has one node: a second atom of the name CA is an atom like others
+    is_residue = (types == C_ALPHA) | (types == -1)
+    first = np.ones(len(owner), bool)
+    marked = np.flatnonzero(is_residue)
+    first[marked[1:]] = owner[marked[1:]] != owner[marked[:-1]]
+    is_residue &= first
+    residue_type = TO_PUBLISHED[protein.residue_type]
+    if masked is not None:
+        residue_type = np.where(masked, MASK, residue_type)
+    spots = np.concatenate([position[used], centre[stand_in]])[order]
+    nodes = len(owner)
+    residue_row = np.full(count, -1)
+    residue_row[owner[is_residue]] = np.flatnonzero(is_residue)
+    atom_row = np.full(len(position), -1)
+    atom_row[used] = place[: int(used.sum())]
+    chain = np.unique(protein.chain, return_inverse=True)[1][kept]
+
+    def special_types(first, others):
+        return np.array([first] + [others] * len(points))
+
+    return _Nodes(
+        atom_type=np.concatenate([np.where(types < 0, UNKNOWN_ATOM, types), special_types(GLOBAL_ATOM, POINT_ATOM)]),
+        residue_type=np.concatenate([residue_type[owner], special_types(GLOBAL_RESIDUE, POINT_RESIDUE)]),
+        position=np.concatenate([spots, origin[None], points]),
+        residue=np.concatenate([numbers[owner], residues + np.arange(special)]),
+        is_residue=np.concatenate([is_residue, np.ones(special, bool)]),
+        residue_row=residue_row,
+        atom_row=np.where(atom_row < nodes, atom_row, -1),
+        chain=np.concatenate([chain, np.full(special, -1)]),
+        frames=np.concatenate([frames[kept], np.zeros((special, 3, 3))]),
+    )
+
+
+def bisector_frames(backbone: np.ndarray) -> np.ndarray:
+    """Frames float64 [R, 3, 3] of residues from N, CA, C [R, 3 or more, 3]: the rows are the bisector of the bonds
+    N-CA and CA-C, the normal of their plane, and their cross product. Zero where an atom is absent (NaN)."""
+    backbone = np.asarray(backbone, np.float64)
+    first, second = unit(backbone[:, 1] - backbone[:, 0]), unit(backbone[:, 2] - backbone[:, 1])
+    normal = unit(np.cross(first, second))
+    bisector = unit(first - second)
+    frames = np.stack([bisector, normal, np.cross(bisector, normal)], axis=1)
+    return np.where(np.isfinite(backbone[:, :3]).all((1, 2))[:, None, None], frames, 0.0)
+
+
+def unit(vector: np.ndarray) -> np.ndarray:
+    """Vectors [..., 3] of length 1; zero for zero and NaN."""
+    length = np.linalg.norm(vector, axis=-1, keepdims=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(length > 0, vector / length, 0.0)
+
+
+def _virtual_points(config, centre) -> np.ndarray:
+    """Means of parts of the chain; as published the last of four quarters has none."""
+    count = config.virtual_points
+    if count == 0:
+        return np.zeros((0, 3))
+    if config.compat:
+        part = len(centre) // (count + 1)
+        parts = [centre[part * number : part * (number + 1)] for number in range(count)]
+    else:
+        parts = np.array_split(centre, count)
+    found = []
+    for part in parts:
+        known = part[np.isfinite(part).all(-1)]
+        found.append(known.mean(0) if len(known) else np.full(3, np.nan))
+    return np.array(found)
+
+
+def _language_rows(config, protein, nodes, values) -> np.ndarray:
+    values = np.asarray(values, np.float32)
+    rows, width = len(protein), config.language_width
+    if values.ndim != 2 or values.shape[1] != width or len(values) not in (rows, rows + 1):
+        raise InputError(
+            "features of a language model do not fit",
+            file=protein.source or None,
+            got=values.shape,
+            expected=f"({rows} or {rows + 1}, {width})",
+        )
+    whole = values[rows:] if len(values) > rows else np.zeros((1, width), np.float32)
+    special = len(nodes.chain) - int((nodes.residue_row >= 0).sum())
+    return np.concatenate([values[:rows][nodes.residue_row >= 0], np.repeat(whole, special, axis=0)])
+
+
+# -- edges
+
+
+def _residue_track(config, nodes) -> Track:
+    centre, special = nodes.position[nodes.is_residue], config.special_nodes
+    frames = nodes.frames
+    if config.last_frame == "none":
+        frames = frames.copy()
+        frames[len(centre) - special - 1] = 0
+    return _track(
+        config,
+        centre,
+        np.arange(len(centre)),
+        frames,
+        nodes.chain,
+        special=special,
+        senders=special,
+        neighbours=config.residue_neighbours,
+        raw_specials=config.special_directions == "axes",
+    )
+
+
+def _atom_track(config, nodes) -> Track:
+    return _track(
+        config,
+        nodes.position,
+        nodes.residue,
+        nodes.frames,
+        nodes.chain,
+        special=config.special_nodes,
+        senders=1,
+        neighbours=config.atom_neighbours,
+        raw_specials=False,
+    )
+
+
+def _track(config, position, residue, frames, chain, *, special, senders, neighbours, raw_specials) -> Track:
+    """The edges among nodes of which the last `special` are special; the first `senders` of those have edges."""
+    ordinary = len(position) - special
+    known = np.isfinite(position).all(-1)
+    rows = np.arange(ordinary)
+    limit = ordinary - 1 if config.compat else ordinary
+    near, mask = _neighbours(position[:ordinary], min(neighbours, limit), neighbours)
+    specials = ordinary + np.arange(senders)
+    near = np.concatenate([near, np.broadcast_to(specials, (ordinary, senders))], axis=1)
+    mask = np.concatenate([mask, known[:ordinary, None] & known[specials]], axis=1)
+    near = np.where(mask, near, rows[:, None])
+    everyone = np.concatenate([rows, specials])
+    lists = [everyone[(everyone != one) & known[everyone] & known[one]] for one in specials]
+    far, lengths = np.concatenate(lists).astype(np.int64), np.array([len(one) for one in lists], np.int64)
+
+    to = np.concatenate([np.repeat(rows, near.shape[1]), np.repeat(specials, lengths)])
+    start = np.concatenate([near.ravel(), far])
+    apart = position[start] - position[to]  # (E, 3)
+    apart[np.isnan(apart)] = 0
+    vectors = []
+    if config.absolute_directions:
+        vectors.append(-apart)
+    if config.relative_directions:
+        turned = unit(np.einsum("eab,eb->ea", frames[residue[to]], apart))
+        if raw_specials:
+            turned = np.where((np.maximum(to, start) >= ordinary)[:, None], apart, turned)
+        vectors.append(turned)
+    vectors = np.stack(vectors, 1) if vectors else np.zeros((len(to), 0, 3))
+    return Track(
+        near=near,
+        near_mask=mask,
+        near_rows=rows,
+        far=far,
+        far_rows=specials,
+        far_lengths=lengths,
+        nodes=len(position),
+        distance=np.sqrt((apart**2).sum(-1)),
+        vectors=vectors,
+        separation=_separation(config, residue, chain, to, start, ordinary),
+    )
+
+
+def _separation(config, residue, chain, to, start, global_node) -> np.ndarray:
+    """Rows of the two tables of sequence separations. In our form other chains are as far as can be."""
+    apart = residue[to] - residue[start]
+    rows = np.clip(apart, -REACH, REACH) + REACH
+    if not config.compat:
+        chains = chain[residue]
+        first, second = chains[to], chains[start]
+        rows[(first != second) & (first >= 0) & (second >= 0)] = 2 * REACH
+    special = (to == global_node) | (start == global_node)
+    rows[special] = 2 * REACH + 1 + np.clip(apart[special], -SPECIAL_REACH, SPECIAL_REACH) + SPECIAL_REACH
+    return rows
+
+
+def _neighbours(position, count, width) -> tuple[np.ndarray, np.ndarray]:
+    """The `count` nearest of each point, itself first: int64 [N, width] and whether there is one, bool [N, width]."""
+    points = len(position)
+    near = np.full((points, width), -1, np.int64)
+    if count < 1:
+        return near, near >= 0
+    near[:, 0] = np.arange(points)
+    if count > 1:
+        near[:, 1:count] = _ordered(position, count - 1)
+    return near, near >= 0
+
+
+def _ordered(position, count) -> np.ndarray:
+    """The `count` nearest others of each point by rounded distance, then by number; -1 where there are fewer."""
+    more = 1
+    while True:
+        index, distance = nearest(position, count + more)
+        key = np.where(index < 0, np.iinfo(np.int64).max, (distance.clip(max=1e5) / TIE).round().astype(np.int64))
+        tied = (key[:, -1] == key[:, count - 1]) & (index[:, -1] >= 0)
+        if not tied.any() or more >= MOST_TIED:
+            break
+        more *= 4
+    order = np.lexsort((index, key), axis=-1)[:, :count]
+    return np.take_along_axis(index, order, 1)
+
+
+# -- batch
+
+
+def _join(proteins, made, tracks, language) -> VabsnetBatch:
+    def offsets(lengths):
+        return np.cumsum([0, *lengths])
+
+    def shifted(rows, starts, none):
+        return np.concatenate([np.where(r < 0, none, r + start) for r, start in zip(rows, starts)]).astype(np.int64)
+
+    starts = offsets([len(nodes.position) for nodes in made])
+    residue_starts = offsets([len(nodes.chain) for nodes in made])
+    special = [len(nodes.chain) - int((nodes.residue_row >= 0).sum()) for nodes in made]
+    whole = {
+        "atom_type": np.concatenate([nodes.atom_type for nodes in made]),
+        "residue_type": np.concatenate([nodes.residue_type for nodes in made]),
+        "position": np.concatenate([nodes.position for nodes in made]),
+        "residue_nodes": np.flatnonzero(np.concatenate([nodes.is_residue for nodes in made])),
+        "residue_of_node": shifted([nodes.residue for nodes in made], residue_starts, -1),
+        "residue_rows": shifted([nodes.residue_row for nodes in made], starts, starts[-1]),
+        "atom_rows": shifted([nodes.atom_row for nodes in made], starts, starts[-1]),
+        "global_rows": starts[1:] - np.array(special),
+        "residue_offsets": offsets([len(protein) for protein in proteins]),
+        "atom_offsets": offsets([len(protein.position) for protein in proteins]),
+        "node_offsets": starts,
+    }
+    return VabsnetBatch(
+        **{name: torch.from_numpy(array) for name, array in whole.items()},
+        language=None if language is None else torch.from_numpy(np.concatenate(language)),
+        atom=join(tracks["atom"]) if tracks["atom"] else None,
+        residue=join(tracks["residue"]),
+    )
