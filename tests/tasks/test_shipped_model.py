@@ -13,7 +13,7 @@ from plait.models.loading import load
 from plait.structure import read_structure
 from plait.structure.vocabulary import RESIDUES
 
-RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results" / "mutation_effects.csv"
+RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results" / "mutation_effects" / "spearman.csv"
 
 
 def test_it_is_small_and_says_what_it_is():
@@ -34,7 +34,7 @@ def test_stated_correlations_come_out_again(shared, assay):
 
     data = shared / "data" / "dms"
     with RESULTS.open() as file:
-        stated = {row["assay"]: float(row["plait"]) for row in csv.DictReader(file)}
+        stated = {row["DMS_id"]: float(row[DEFAULT]) for row in csv.DictReader(file)}
     reference = pd.read_csv(data / "reference.csv").set_index("DMS_id")
     table = plait.score(data / "structures" / reference.loc[assay, "structure"]).table.set_index("mutant")
     measured = pd.read_csv(data / "assays" / f"{assay}.csv").set_index("mutant")["DMS_score"]
