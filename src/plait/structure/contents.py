@@ -1,4 +1,4 @@
-"""The bytes of a structure file, unpacked within limits, and the format that they are in."""
+"""The bytes of a file, unpacked within limits, and the format that those of a structure are in."""
 
 import re
 import zlib
@@ -29,8 +29,8 @@ _CONTROLS = bytes([*range(9), *range(14, 32)])
 _FORMATS = "PDB, mmCIF or BinaryCIF, plain or gzipped"
 
 
-def read_bytes(path: Path) -> bytes:
-    """The content of a file, unpacked if it is gzipped.
+def read_bytes(path: Path, what: str = "a structure", formats: str = _FORMATS) -> bytes:
+    """The content of a file, unpacked if it is gzipped; `what` it should hold and in which `formats` is for messages.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def read_bytes(path: Path) -> bytes:
     """
     try:
         if path.is_dir():
-            raise InputError("this is a folder", file=path, expected="a structure file", do="Name a file in it.")
+            raise InputError("this is a folder", file=path, expected=f"{what} file", do="Name a file in it.")
         size = path.stat().st_size
         if size > LIMIT:
             raise InputError("file too large", file=path, got=_mib(size), expected=f"at most {_mib(LIMIT)}")
@@ -49,29 +49,29 @@ def read_bytes(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError("file cannot be read", file=path, got=reason) from None
-    return unpack(data, path)
+    return unpack(data, path, what, formats)
 
 
-def unpack(data: bytes, file) -> bytes:
-    """`data`, unpacked if it is a gzip stream. Raises InputError as `read_bytes`; `file` is for its message."""
+def unpack(data: bytes, file, what: str = "a structure", formats: str = _FORMATS) -> bytes:
+    """`data`, unpacked if it is a gzip stream. Raises InputError as `read_bytes`; the rest is for its message."""
     if not data:
-        raise InputError("file is empty", file=file, place="byte 0", got="0 bytes", expected=_FORMATS)
+        raise InputError("file is empty", file=file, place="byte 0", got="0 bytes", expected=formats)
     if data[:2] == b"\x1f\x8b":
-        data = _gunzip(data, file)
+        data = _gunzip(data, file, what)
         if not data.strip():
             raise InputError(
-                "file is empty", file=file, place="inside gzip", got=f"{len(data)} bytes", expected=_FORMATS
+                "file is empty", file=file, place="inside gzip", got=f"{len(data)} bytes", expected=formats
             )
         if data[:2] == b"\x1f\x8b":
             raise InputError("gzipped twice", file=file, do="Unpack it once.")
     data = data.removeprefix(b"\xef\xbb\xbf")
     for magic, name in _PACKED.items():
         if data.startswith(magic):
-            raise InputError("unknown compression", file=file, got=name, expected=_FORMATS, do="Unpack it first.")
+            raise InputError("unknown compression", file=file, got=name, expected=formats, do="Unpack it first.")
     return data
 
 
-def _gunzip(data: bytes, file) -> bytes:
+def _gunzip(data: bytes, file, what: str) -> bytes:
     parts, total, offset = [], 0, 0
     while offset < len(data):  # a gzip file may have several members; zero padding may follow
         if not data[offset : offset + 1].strip(b"\0"):
@@ -89,7 +89,7 @@ def _gunzip(data: bytes, file) -> bytes:
             total += len(part)
             if total > LIMIT or (total > _RATIO_FROM and total > _RATIO * len(data)):
                 raise InputError(
-                    "gzip content too dense to be a structure",
+                    f"gzip content too dense to be {what}",
                     file=file,
                     place="inside gzip",
                     got=f"more than {_mib(total)} from {len(data)} bytes",
