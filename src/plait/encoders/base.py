@@ -40,6 +40,9 @@ class Encoder(nn.Module):
     only; every parameter gets a gradient; exact after save and load, every buffer included.
     """
 
+    atom_heads: tuple[str, ...] = ()
+    """Heads per atom (their names begin with `atom_`) that the readout can answer."""
+
     def prepare(self, proteins):
         raise NotImplementedError
 
@@ -54,17 +57,38 @@ class Encoder(nn.Module):
     def make_readout(self, heads: dict[str, int]) -> nn.Module:
         """A module that takes a `Representation` and gives, for each name of `heads`, logits [R, classes].
 
-        A linear layer each; families with heads of their own override this.
+        A linear layer each; families with heads of their own override this. Names that begin with `atom_` ask for
+        [A, values]; they are left unanswered by families that do not list them in `atom_heads`.
         """
         return LinearReadout(self.width, heads)
 
 
 class LinearReadout(nn.Module):
-    """One linear layer on the residues' vectors for each name of `heads`."""
+    """One linear layer on the residues' vectors for each name of `heads` that is not about atoms."""
 
     def __init__(self, width: int, heads: dict[str, int]):
         super().__init__()
-        self.heads = nn.ModuleDict({name: nn.Linear(width, classes) for name, classes in heads.items()})
+        asked = {name: classes for name, classes in heads.items() if not name.startswith("atom_")}
+        self.heads = nn.ModuleDict({name: nn.Linear(width, classes) for name, classes in asked.items()})
 
     def forward(self, representation: Representation) -> dict[str, torch.Tensor]:
         return {name: head(representation.residue) for name, head in self.heads.items()}
+
+
+class EncoderWithHeads(nn.Module):
+    """An encoder and the readout that is trained with it: a batch goes in, logits by head come out.
+
+    Parameters
+    ----------
+    heads : dict of str to int
+        Values per residue of each head.
+    """
+
+    def __init__(self, encoder: Encoder, heads: dict[str, int]):
+        super().__init__()
+        self.encoder, self.heads = encoder, dict(heads)
+        self.readout = encoder.make_readout(heads)
+
+    def forward(self, batch) -> dict[str, torch.Tensor]:
+        """Logits [R, classes] by head."""
+        return self.readout(self.encoder(batch))

@@ -62,10 +62,10 @@ def load(name=None, *, tokenizer=None) -> Model:
 
 def save(model: Model, folder) -> None:
     """Write a model's folder: model.json, config.json, model.safetensors and the tokenizer beside them."""
-    from plait.encoders.prosst.published import save_folder
+    from plait.models.networks import save_network
 
     folder = Path(folder)
-    save_folder(model.network, folder)
+    save_network(model.network, folder)
     if model.tokenizer is not None:
         model.tokenizer.save(folder / "tokenizer")
     record = {"format": 1, "name": model.name, "scoring": to_dict(model.scoring), "card": model.card}
@@ -75,10 +75,11 @@ def save(model: Model, folder) -> None:
 
 
 def _read(folder: Path, name: str, tokenizer) -> Model:
-    from plait.encoders.prosst.published import load_folder
+    from plait.models.networks import read_network, structure_of
 
     weights = folder / "model.safetensors"
-    network = load_folder(folder)
+    network = read_network(folder)
+    structure = structure_of(network)
     record = {}
     if (folder / "model.json").is_file():
         try:
@@ -90,14 +91,14 @@ def _read(folder: Path, name: str, tokenizer) -> Model:
         tokenizer = load_tokenizer(tokenizer)
     elif (folder / "tokenizer").is_dir():
         tokenizer = load_tokenizer(folder / "tokenizer")
-    elif network.config.has_structure and network.config.tokenizer not in ("random", "gvp", "gvp-chain"):
-        tokenizer = load_tokenizer(network.config.tokenizer)
-    if tokenizer is not None and network.config.has_structure and tokenizer.size != network.config.structure_states:
+    elif structure is not None and structure.tokenizer not in ("random", "gvp", "gvp-chain"):
+        tokenizer = load_tokenizer(structure.tokenizer)
+    if tokenizer is not None and structure is not None and tokenizer.size != structure.structure_states:
         raise InputError(
             "the tokenizer is not the model's",
             file=name,
             got=f"{tokenizer.size} states",
-            expected=f"{network.config.structure_states} states",
+            expected=f"{structure.structure_states} states",
             do="Give the tokenizer that the model was trained with.",
         )
     card = record.get("card") or {"name": name, "trained_on": "not stated: a folder of the published layout"}

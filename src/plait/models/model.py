@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from plait.config import option
+from plait.data.homologs import Homologs
+from plait.data.site_profiles import mixed
 from plait.structure.protein import Protein
 from plait.structure.vocabulary import UNKNOWN
 
@@ -22,6 +24,18 @@ class Scoring:
     burial_radius: float = option(10.0, "neighbours of a C-beta are counted within this distance (angstrom)")
     burial_percentile: float = option(90.0, "this percentile of a chain's counts is burial 1")
     burial_least: float = option(0.05, "least relative burial")
+    alignment_prior: float = option(
+        14.0, "effective sequences that the prediction counts as beside an alignment (docs/results/alignment.md)"
+    )
+    alignment_share: float = option(0.5, "weight of the log-probabilities with the alignment beside those without it")
+    stability: float = option(
+        0.0, "what a change of stability by 1 kcal/mol, as the stability head predicts it, adds to the score"
+    )
+
+    @property
+    def output(self) -> str:
+        """The name of `head` among a network's outputs."""
+        return {"residue": "residue_type"}.get(self.head, self.head)
 
 
 class Model:
@@ -31,7 +45,7 @@ class Model:
     ----------
     name : str
     network : torch.nn.Module
-        A `ProsstForMaskedLM`.
+        An `EncoderWithHeads`, or a `ProsstForMaskedLM`.
     tokenizer : Tokenizer or None
     scoring : Scoring
     card : dict
@@ -56,21 +70,18 @@ class Model:
         masked : indices, optional
             Residues whose type the model does not see.
         """
-        import torch
+        return self.outputs(protein, masked)[self.scoring.output]
 
-        from plait.encoders.prosst.features import RESIDUE_COLUMNS, prepare
+    def outputs(self, protein: Protein, masked=None) -> dict[str, np.ndarray]:
+        """What each head says of one chain, float32 [R, 20] by name: natural log-probabilities of "residue_type" and
+        "profile", and "stability" in kcal/mol, of which only differences within a residue mean anything."""
+        from plait.models.networks import predict, structure_of
 
-        config = self.network.config
-        tokens = [self._structure_tokens(protein)] if config.has_structure and config.tokenizer != "random" else None
-        batch = prepare(config, [protein], structure_tokens=tokens, masked=None if masked is None else [masked])
-        with torch.inference_mode():
-            ids, structure, mask = batch.pad()
-            output = self.network(ids, structure, mask)
-            if self.scoring.head == "profile":
-                logits = batch.unpad(torch.log_softmax(output.profile_logits.float(), -1))
-            else:
-                logits = batch.unpad(torch.log_softmax(output.logits.float(), -1))[:, RESIDUE_COLUMNS]
-        return logits.numpy()
+        structure = structure_of(self.network)
+        reads = structure is not None and structure.tokenizer != "random"
+        tokens = self._structure_tokens(protein) if reads else None
+        found = predict(self.network, protein, structure_tokens=tokens, masked=masked)
+        return {name: value.numpy() for name, value in found.items()}
 
     def site_weight(self, protein: Protein) -> np.ndarray:
         """What the log-odds of each residue are multiplied by: float32 [R]; ones without a weighting.
@@ -90,18 +101,28 @@ class Model:
         relative = np.clip(count / full, self.scoring.burial_least, 1.0)
         return np.where(seen, relative, np.median(relative[seen])).astype(np.float32)
 
-    def score_matrix(self, protein: Protein, masked=None) -> np.ndarray:
+    def score_matrix(self, protein: Protein, masked=None, homologs: Homologs | None = None) -> np.ndarray:
         """Score of every single substitution: float32 [R, 20], 0 for the wild type, NaN where it is unknown.
 
-        log p(mutated) - log p(wild type), times the site's weight.
+        log p(mutated) - log p(wild type), times the site's weight; plus what the stability head adds.
+        With `homologs` of the chain the probabilities are first mixed with theirs (`plait.data.site_profiles.mixed`).
         """
-        log_p = self.log_probabilities(protein, masked=masked)
+        found = self.outputs(protein, masked)
         known = protein.residue_type != UNKNOWN
-        wild_type = np.where(known, protein.residue_type, 0).astype(np.int64)
-        odds = log_p - log_p[np.arange(len(protein)), wild_type][:, None]
-        odds = odds * self.site_weight(protein)[:, None]
-        odds[~known] = np.nan
-        return odds.astype(np.float32)
+        rows, wild_type = np.arange(len(protein)), np.where(known, protein.residue_type, 0).astype(np.int64)
+
+        def gain(values):
+            return values - values[rows, wild_type][:, None]
+
+        log_p = found[self.scoring.output]
+        if homologs is not None:
+            scoring = self.scoring
+            log_p = mixed(log_p, homologs.count, prior=scoring.alignment_prior, share=scoring.alignment_share)
+        score = gain(log_p) * self.site_weight(protein)[:, None]
+        if self.scoring.stability:
+            score = score + self.scoring.stability * gain(found["stability"])
+        score[~known] = np.nan
+        return score.astype(np.float32)
 
     def describe_score(self) -> str:
         """What a score means, in a sentence or two: direction and scale."""
@@ -114,6 +135,11 @@ class Model:
         text = f"plait_score is the {what}"
         if self.scoring.weighting == "burial":
             text += ", times the relative burial of the site (0.05 on the surface to 1 in the core)"
+        if self.scoring.stability:
+            text += (
+                f", plus {self.scoring.stability:.3g} for each kcal/mol of folding stability that the mutation is "
+                "predicted to gain"
+            )
         return (
             text
             + ". Higher is better tolerated; 0 is as good as the wild type, most substitutions are below. It ranks "

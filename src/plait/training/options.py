@@ -5,6 +5,8 @@ import dataclasses
 from plait.config import Part, option, part
 from plait.data.batches import BatchConfig
 from plait.data.corpus import CorpusConfig
+from plait.data.stability import StabilityConfig
+from plait.models.model import Scoring
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,18 +82,33 @@ class TokenOptions:
 
 
 @dataclasses.dataclass(frozen=True)
+class StabilityOptions:
+    """Measured stability beside the corpus, for the objective `stability`."""
+
+    share: float = option(0.0, "share of the draws that are proteins with measured stability; 0: none")
+    data: StabilityConfig = option(StabilityConfig(), "which of them; validation clusters are taken beside them")
+
+
+@dataclasses.dataclass(frozen=True)
 class PretrainConfig:
     """One pre-training run."""
 
     data: CorpusConfig = option(CorpusConfig(), "chains to train on; validation clusters are taken beside them")
+    stability: StabilityOptions = option(StabilityOptions(), "measured stability beside them")
     batch: BatchConfig = option(BatchConfig(), "how batches are made")
     tokens: TokenOptions = option(TokenOptions(), "structure tokens")
     encoder: Part = part("encoder", "prosst", "the encoder")
     objective: dict[str, dict] = option(
         {"masked-lm": {}}, "objectives by name, each with its options and its `weight` in the sum (1 if not given)"
     )
-    start: str = option("", "folder of a run (best.safetensors) to take the first weights from")
+    noise: float = option(
+        0.0,
+        "standard deviation of the noise on every coordinate at every visit (angstrom), so that crystal structures and "
+        "predicted ones read alike; tokens have their own in tokens.noise",
+    )
+    start: str = option(
+        "", "folder of a run (best.safetensors) to take the first weights from; heads that it lacks begin anew"
+    )
     model: str = option("", "folder to write the trained model to; empty: none")
-    scoring_head: str = option("residue", "head that the written model scores with: residue or profile")
-    scoring_weighting: str = option("none", "none or burial")
+    scoring: Scoring = option(Scoring(), "how the written model scores")
     run: RunConfig = option(RunConfig(), "the run")

@@ -2,45 +2,30 @@
 
 import dataclasses
 import functools
+from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 from plait.config import from_dict, to_dict
-from plait.data.base import Example
-from plait.data.batches import Batches, in_order
+from plait.data.batches import Batches
 from plait.data.corpus import Corpus
+from plait.data.mixture import Mixture
+from plait.data.stability import Stability
 from plait.data.tensors import read_tensors
 from plait.data.tokens import WithStructureTokens
-from plait.objectives.base import Objective, Sum, View
+from plait.encoders.base import EncoderWithHeads
+from plait.encoders.prosst.readout import ProsstReadout, language_model
+from plait.errors import InputError
+from plait.models.loading import load_tokenizer, save
+from plait.models.model import Model
+from plait.objectives.base import Objective, Sum
 from plait.registry import get
-from plait.training.options import PretrainConfig
+from plait.tokenizers.saving import digest
+from plait.training.examples import Batch, make_batch
+from plait.training.options import PretrainConfig, TokenOptions
 from plait.training.run import fit
-
-
-class Learned(nn.Module):
-    """An encoder and the heads that its objectives need."""
-
-    def __init__(self, encoder: nn.Module, heads: dict[str, int]):
-        super().__init__()
-        self.encoder = encoder
-        self.readout = encoder.make_readout(heads)
-
-    def forward(self, batch) -> dict[str, torch.Tensor]:
-        """Logits [R, classes] by head."""
-        return self.readout(self.encoder(batch))
-
-
-@dataclasses.dataclass(frozen=True)
-class Batch:
-    """What the encoder reads, and the view that says what is asked."""
-
-    inputs: object
-    view: View
-
-    def to(self, device) -> "Batch":
-        return Batch(self.inputs.to(device), self.view)
+from plait.training.validation import HeldOut, validate
 
 
 def make_objective(options: dict[str, dict]) -> Objective:
@@ -54,22 +39,15 @@ def make_objective(options: dict[str, dict]) -> Objective:
     return Sum(tuple(parts))
 
 
-def make_batch(encoder, objective: Objective, examples: list[Example], generator: np.random.Generator) -> Batch:
-    """A view of the examples as the encoder reads it."""
-    view = objective.view(examples, generator)
-    names = view.extras[0].keys() if view.extras else ()
-    extras = {name: [extra[name] for extra in view.extras] for name in names}
-    return Batch(encoder.prepare(view.proteins, masked=view.masked, **extras), view)
-
-
-def pretrain(config: PretrainConfig, *, progress=iter) -> tuple[Learned, dict[str, float]]:
+def pretrain(config: PretrainConfig, *, progress=iter) -> tuple[EncoderWithHeads, dict[str, float]]:
     """Run a recipe, or go on with it. Returns the best weights' network and its validation."""
     objective = make_objective(config.objective)
-    train = Corpus(config.data)
-    valid = Corpus(dataclasses.replace(config.data, split="valid", longest=config.data.longest or 1000))
+    parts, shares, valid, measured = _sets(config)
     tokenizer = None
     if config.tokens.tokenizer:
-        train, valid, tokenizer = _with_tokens(config, train, valid, progress)
+        tokenizer = load_tokenizer(config.tokens.tokenizer)
+        parts, (valid, *measured) = _with_tokens(config.tokens, tokenizer, parts, [valid, *measured], progress)
+    train = parts[0] if len(parts) == 1 else Mixture(parts, shares)
     settings = config.encoder.config
     if hasattr(settings, "profile_head"):
         settings = dataclasses.replace(settings, profile_head="profile" in objective.heads)
@@ -77,31 +55,25 @@ def pretrain(config: PretrainConfig, *, progress=iter) -> tuple[Learned, dict[st
         size = tokenizer.size + 3 + settings.unknown_structure
         settings = dataclasses.replace(settings, ss_vocab_size=size, tokenizer=tokenizer.name)
     torch.manual_seed(config.run.seed)
-    model = Learned(get("encoder", config.encoder.name)(settings), objective.heads)
+    model = EncoderWithHeads(get("encoder", config.encoder.name)(settings), objective.heads)
     model.encoder.tokenizer = tokenizer
     if config.start:
-        from pathlib import Path
-
-        model.load_state_dict(read_tensors(Path(config.start) / "best.safetensors"))
+        _start_from(config.start, model)
     batches = Batches(train, config.batch, seed=config.run.seed)
 
     def prepare(step: int) -> Batch:
         if tokenizer is not None:
-            train.variant = int(np.random.default_rng([config.run.seed, 3, step]).integers(config.tokens.variants))
-        return make_batch(model.encoder, objective, batches[step], batches.generator(step))
+            variant = int(np.random.default_rng([config.run.seed, 3, step]).integers(config.tokens.variants))
+            for part in parts:
+                part.variant = variant
+        return make_batch(model.encoder, objective, batches[step], batches.generator(step), config.noise)
 
-    held_out = [
-        [
-            make_batch(model.encoder, judge, [valid[int(i)] for i in indices], np.random.default_rng([0, number]))
-            for number, indices in enumerate(in_order(valid, config.batch.residues))
-        ]
-        for judge in (_judge(objective, 0.15), _judge(objective, 0.0))
-    ]
+    held_out = HeldOut.of(model.encoder, objective, valid, measured, config.batch.residues)
     result = fit(
         model,
         terms=lambda network, batch: objective.loss(network(batch.inputs), batch.view),
         prepare=prepare,
-        validate=functools.partial(_validate, objective=objective, masked=held_out[0], seen=held_out[1]),
+        validate=functools.partial(validate, held_out=held_out),
         criterion="loss",
         run=config.run,
         description={"pretrain": _essence(config), "train": train.digest, "valid": valid.digest},
@@ -111,44 +83,36 @@ def pretrain(config: PretrainConfig, *, progress=iter) -> tuple[Learned, dict[st
     return model, result
 
 
-def _with_tokens(config: PretrainConfig, train, valid, progress):
-    from plait.models.loading import load_tokenizer
-    from plait.tokenizers.saving import digest
+def _sets(config: PretrainConfig):
+    """Training sets with their shares of the draws, the validation chains, and a list of none or one set of
+    validation proteins with measured stability."""
+    train = Corpus(config.data)
+    valid = Corpus(dataclasses.replace(config.data, split="valid", longest=config.data.longest or 1000))
+    share = config.stability.share
+    if not share:
+        return [train], [1.0], valid, []
+    stable = Stability(config.stability.data)
+    measured = Stability(dataclasses.replace(config.stability.data, split="valid"))
+    return [train, stable], [1 - share, share], valid, [measured]
 
-    options = config.tokens
-    tokenizer = load_tokenizer(options.tokenizer)
+
+def _with_tokens(options: TokenOptions, tokenizer, train: list, judges: list, progress):
     common = {"key": digest(tokenizer), "folder": options.cache, "progress": progress}
-    train = WithStructureTokens(train, tokenizer, variants=options.variants, noise=options.noise, **common)
-    return train, WithStructureTokens(valid, tokenizer, **common), tokenizer
+    noisy = {"variants": options.variants, "noise": options.noise}
+    return (
+        [WithStructureTokens(part, tokenizer, **noisy, **common) for part in train],
+        [WithStructureTokens(part, tokenizer, **common) for part in judges],
+    )
 
 
-def _judge(objective: Objective, rate: float) -> Objective:
-    """The objective with residues hidden at a fixed rate, so that validations of different schedules compare."""
-    parts = []
-    for weight, part in objective.parts:
-        if part.name == "masked-lm":
-            part = type(part)(type(part).Config(schedule="fixed", rate=rate))
-        parts.append((weight, part))
-    return Sum(tuple(parts))
-
-
-def _validate(model: Learned, objective: Objective, masked: list[Batch], seen: list[Batch]) -> dict[str, float]:
-    """Each term with 15 % of the residues hidden, the terms that hide nothing also without (`_seen`), the perplexity
-    of hidden residues, and `loss`, the weighted sum that decides."""
-    values: dict[str, float] = {}
-    device = next(model.parameters()).device
-    weights = {}
-    for suffix, batches in (("", masked), ("_seen", seen)):
-        sums: dict[str, np.ndarray] = {}
-        for batch in batches:
-            for name, term in objective.loss(model(batch.to(device).inputs), batch.view).items():
-                weights[name] = term.weight
-                sums[name] = sums.get(name, np.zeros(2)) + [float(term.value) * term.count, term.count]
-        values |= {name + suffix: total / count for name, (total, count) in sums.items() if count}
-    if "residue_type" in values:
-        values["perplexity"] = float(np.exp(values["residue_type"]))
-    values["loss"] = sum(weight * values[name] for name, weight in weights.items())
-    return values
+def _start_from(folder: str, model: EncoderWithHeads) -> None:
+    """Take the weights of a run; heads that it does not have stay as they are."""
+    file = Path(folder) / "best.safetensors"
+    state = read_tensors(file)
+    missing, unexpected = model.load_state_dict(state, strict=False)
+    strange = [name for name in missing if not name.startswith("readout.")] + unexpected
+    if strange:
+        raise InputError("weights of another network", file=file, got=strange[0], do="Give the encoder of that run.")
 
 
 def _essence(config: PretrainConfig) -> dict:
@@ -157,20 +121,17 @@ def _essence(config: PretrainConfig) -> dict:
     for name in ("out", "threads", "workers", "log_every", "checkpoint_minutes", "device"):
         values["run"].pop(name)
     values["data"].pop("folder")
-    for name in ("model", "scoring_head", "scoring_weighting"):
+    for name in ("model", "scoring"):
         values.pop(name)
     values["tokens"].pop("cache")
+    values["stability"]["data"].pop("folder")
     return values
 
 
-def _write_model(config: PretrainConfig, model: Learned, tokenizer, result: dict[str, float]) -> None:
-    from pathlib import Path
-
-    from plait.encoders.prosst.readout import language_model
-    from plait.models.loading import save
-    from plait.models.model import Model, Scoring
-
-    network = language_model(model.encoder.config, model.encoder, model.readout)
+def _write_model(config: PretrainConfig, model: EncoderWithHeads, tokenizer, result: dict[str, float]) -> None:
+    network = model.eval()
+    if isinstance(model.readout, ProsstReadout):
+        network = language_model(model.encoder.config, model.encoder, model.readout)
     left_out = {"near_dms": "without chains similar to targets of mutational scans (strict form)"}
     left_out["near_dms_cluster"] = "without the clusters of chains similar to targets of mutational scans"
     card = {
@@ -181,6 +142,10 @@ def _write_model(config: PretrainConfig, model: Learned, tokenizer, result: dict
         "recipe": _essence(config),
         "licence": "Apache-2.0",
     }
-    scoring = Scoring(head=config.scoring_head, weighting=config.scoring_weighting)
+    if config.stability.share:
+        card["stability"] = (
+            f"measured changes of stability, {config.stability.data.split} clusters, without proteins that are "
+            f"{config.stability.data.exclude}: rankings are not zero-shot in the strict sense"
+        )
     folder = Path(config.model)
-    save(Model(folder.name, network, tokenizer, scoring, card), folder)
+    save(Model(folder.name, network, tokenizer, config.scoring, card), folder)

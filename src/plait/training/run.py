@@ -109,7 +109,7 @@ class Recorder(Callback):
 
     def _validate(self, trainer, learner, step):
         learner.eval()
-        with torch.no_grad():
+        with torch.no_grad(), trainer.precision_plugin.forward_context():
             values = self.validate(learner.model)
         learner.train()
         self._write(step, {f"valid_{name}": value for name, value in values.items()})
@@ -195,7 +195,7 @@ def fit(
             torch.set_flush_denormal(False)
     model.load_state_dict(read_tensors(folder / "best.safetensors"))
     model.eval()
-    with torch.no_grad():
+    with torch.no_grad(), trainer.precision_plugin.forward_context():
         return validate(model)
 
 

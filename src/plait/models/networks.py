@@ -1,0 +1,126 @@
+"""The network of a model: read from its folder, written there, and asked for what its heads say of a chain."""
+
+import json
+import os
+from pathlib import Path
+
+import torch
+
+from plait import registry
+from plait.config import from_dict, to_dict
+from plait.data.tensors import read_tensors, write_tensors
+from plait.encoders.base import EncoderWithHeads
+from plait.encoders.prosst.features import RESIDUE_COLUMNS
+from plait.encoders.prosst.modeling import ProsstForMaskedLM
+from plait.errors import InputError
+from plait.structure.protein import Protein
+
+KIND = "plait"
+"""`model_type` of a config.json in our own layout, which holds any encoder; without it, it is a published ProSST."""
+
+
+def predict(network, protein: Protein, *, structure_tokens=None, masked=None) -> dict[str, torch.Tensor]:
+    """What each head says of a chain, float32 [R, values]; natural log-probabilities for "residue_type" and "profile".
+
+    Log-probabilities of a ProSST's residues are taken over all its tokens (specs/prosst.md, B8).
+
+    Parameters
+    ----------
+    structure_tokens : int64 [R], optional
+        For encoders that read them.
+    masked : indices or bool [R], optional
+        Residues whose type the network does not see.
+    """
+    extras = {} if structure_tokens is None else {"structure_tokens": [structure_tokens]}
+    hidden = None if masked is None else [masked]
+    with torch.inference_mode():
+        if isinstance(network, ProsstForMaskedLM):
+            batch = network.prepare([protein], masked=hidden, **extras)
+            output = network(*batch.pad())
+            found = {"residue_type": torch.log_softmax(output.logits.float(), -1)[..., RESIDUE_COLUMNS]}
+            if output.profile_logits is not None:
+                found["profile"] = torch.log_softmax(output.profile_logits.float(), -1)
+            return {name: batch.unpad(value) for name, value in found.items()}
+        found = network(network.encoder.prepare([protein], masked=hidden, **extras))
+        return {
+            name: torch.log_softmax(value.float(), -1) if name in ("residue_type", "profile") else value.float()
+            for name, value in found.items()
+        }
+
+
+def structure_of(network):
+    """The configuration with the structure tokens that a network reads, or None if it reads none."""
+    config = network.config if isinstance(network, ProsstForMaskedLM) else network.encoder.config
+    return config if getattr(config, "has_structure", False) else None
+
+
+def read_network(folder):
+    """The network in a folder of our layout, or of the published ProSST layout.
+
+    Raises
+    ------
+    InputError
+        If a file is missing or unreadable, or its contents do not fit together.
+    """
+    from plait.encoders.prosst.published import load_folder
+
+    file = Path(folder) / "config.json"
+    record = _own_config(file)
+    if record is None:
+        return load_folder(folder)
+    cls = registry.get("encoder", record["encoder"])
+    network = EncoderWithHeads(cls(from_dict(cls.Config, record["config"], file=file)), record["heads"])
+    path = Path(folder) / "model.safetensors"
+    tensors, expected = read_tensors(path), network.state_dict()
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    wrong = sorted(name for name, tensor in expected.items() if shapes.get(name) != tuple(tensor.shape))
+    wrong += sorted(shapes.keys() - expected.keys())
+    if wrong:
+        raise InputError(
+            "the tensors are not those of this configuration",
+            file=path,
+            got=f"{wrong[0]} {shapes.get(wrong[0], 'absent')}",
+            expected=f"{tuple(expected[wrong[0]].shape) if wrong[0] in expected else 'no such tensor'}",
+            do="Is config.json of the same model?",
+        )
+    network.load_state_dict(tensors)
+    return network.eval()
+
+
+def save_network(network, folder) -> None:
+    """Write config.json and model.safetensors; each is written beside its place and moved there."""
+    if isinstance(network, ProsstForMaskedLM):
+        from plait.encoders.prosst.published import save_folder
+
+        save_folder(network, folder)
+        return
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_tensors(network.state_dict(), folder / "model.safetensors")
+    encoder = network.encoder
+    record = {
+        "model_type": KIND,
+        "encoder": encoder.name,
+        "heads": network.heads,
+        "config": to_dict(encoder.config),
+    }
+    beside = folder / ".config.json.part"
+    beside.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    os.replace(beside, folder / "config.json")
+
+
+def _own_config(file: Path) -> dict | None:
+    """The content of a config.json of ours; None for one of another kind, or none."""
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None  # the reader of the published layout says what is wrong
+    if not isinstance(record, dict) or record.get("model_type") != KIND:
+        return None
+    for name, kind in (("encoder", str), ("heads", dict), ("config", dict)):
+        if not isinstance(record.get(name), kind):
+            raise InputError(f"no {name} in the configuration", file=file, expected=f"{name}, a {kind.__name__}")
+    for name, width in record["heads"].items():
+        if not isinstance(width, int) or width < 1:
+            raise InputError(f"head {name} has no width", file=file, got=repr(width), expected="a number of values")
+    return record
