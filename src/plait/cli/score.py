@@ -31,6 +31,9 @@ class Config:
     csv: str | None = option(None, "table with a column 'mutant' (A24C, A24C:D30E, p.Ala24Cys); other columns are kept")
     model: str | None = option(None, "bundled model, folder or hub id owner/name; the default bundled one if not given")
     tokenizer: str | None = option(None, "folder of the structure tokenizer, for models published without one")
+    msa: str | None = option(
+        None, "alignment of homologs to weigh in (a3m, a2m or aligned FASTA, also .gz), the chain's sequence first"
+    )
     numbering: str = option("sequence", "what positions count: sequence (residues present, from 1) or author")
     multi: str = option("additive", "several substitutions in a mutant: additive (sum) or joint (masked together)")
     structure_model: int = option(1, "which model of a file that has several, from 1")
@@ -55,20 +58,21 @@ def run(config: Config) -> int:
     return _score_many(files, outs, config)
 
 
-def _score_one(file: Path, out: Path, config: Config, model):
+def _score_one(file: Path, out: Path, config: Config, model, alignment=None):
     from plait.reports.folder import check_folder
     from plait.reports.writing import write
     from plait.tasks.mutation_effects import score
 
     check_folder(out)
     with _working(f"scoring {file.name}"):
-        result = score(file, model=model, **_arguments(config))
+        result = score(file, model=model, **{**_arguments(config), "msa": alignment or config.msa})
         write(result, out)
     return result
 
 
 def _score_many(files: list[Path], outs: list[Path], config: Config) -> int:
     from plait.cli.main import _unexpected
+    from plait.data.alignment_files import read_alignment
     from plait.data.mutation_table import read_mutation_table
     from plait.data.mutations import parse_mutants
     from plait.models.loading import load
@@ -77,6 +81,7 @@ def _score_many(files: list[Path], outs: list[Path], config: Config) -> int:
         read_mutation_table(config.csv)
     elif config.mutations is not None:
         parse_mutants(config.mutations)
+    alignment = None if config.msa is None else read_alignment(config.msa)
     model = load(config.model, tokenizer=config.tokenizer)
     failed, skipped, code = [], 0, 0
     started = time.perf_counter()
@@ -85,7 +90,7 @@ def _score_many(files: list[Path], outs: list[Path], config: Config) -> int:
             if _is_done(file, out, config, model):
                 skipped += 1
                 continue
-            result = _score_one(file, out, config, model)
+            result = _score_one(file, out, config, model, alignment)
             print(f"[{number}/{len(files)}] {_headline(result)}: {out}", flush=True)
         except PlaitError as error:
             failed.append(file)
@@ -115,6 +120,7 @@ def _is_done(file: Path, out: Path, config: Config, model) -> bool:
     expected = {
         "input.structure.sha256": file_digest(file)["sha256"],
         "input.mutations.sha256": file_digest(config.csv)["sha256"] if config.csv else None,
+        "input.alignment.sha256": file_digest(config.msa)["sha256"] if config.msa else None,
         "versions.plait": __version__,
         "model.name": model.name,
         "model.digest": model.digest,
@@ -156,7 +162,11 @@ def _headline(result) -> str:
     chains = ", ".join(f"{name or '(blank)'} {count}" for name, count in protein.chain_lengths.items())
     what = "substitution" if not result.mutants_given else "mutant"
     what += "s" if len(result.table) != 1 else ""
-    return f"{protein.source}: residues {chains}; {len(result.table):,} {what} scored with {result.model.name}"
+    return f"{protein.source}: residues {chains}; {len(result.table):,} {what} scored with {_by(result)}"
+
+
+def _by(result) -> str:
+    return result.model.name + (f" and an alignment ({result.alignment})" if result.alignment else "")
 
 
 def _tell(result, out: Path) -> None:

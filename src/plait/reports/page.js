@@ -230,7 +230,8 @@
   const facts = () => {
     const parts = data.chains.map((chain) => `chain ${chainName(chain)}: ${chain.residues.length} residues`);
     const count = data.mutants ? `${data.mutants.total} mutant${data.mutants.total === 1 ? "" : "s"}` : "every single substitution";
-    byId("facts").textContent = `${count}; ${parts.join(", ")}; model ${data.model.name}; plait ${data.version}`;
+    const model = `model ${data.model.name}` + (data.alignment ? ` with an alignment (${data.alignment})` : "");
+    byId("facts").textContent = `${count}; ${parts.join(", ")}; ${model}; plait ${data.version}`;
     const meaning = byId("meaning");
     for (const text of [data.meaning, data.sensitivity, data.percentile]) meaning.append(element("p", text));
     const numbering = data.numbering === "author" ? "author numbers" : "sequence positions (residues present in the chain, from 1)";

@@ -62,6 +62,7 @@ def page_data(result) -> dict:
         "meaning": result.meaning,
         "sensitivity": SENSITIVITY,
         "percentile": PERCENTILE,
+        "alignment": result.alignment,
         "numbering": result.numbering,
         "rows": ROWS,
         "letters": RESIDUES[:UNKNOWN],

@@ -36,6 +36,7 @@ def run_record(result) -> dict:
             "chains": [{"chain": name, "residues": count} for name, count in lengths.items()],
             "predicted": bool(protein.predicted),
         },
+        "alignment": result.alignment_facts,
         "arguments": result.arguments,
         "rows": len(result.table),
         "left_out": [{"kind": one.kind, "place": one.place, "text": one.text} for one in result.remarks],

@@ -2,14 +2,16 @@
 
 import numpy as np
 
+from plait.data.homologs import Homologs
 from plait.data.mutations import PlacedMutant
 from plait.errors import InputError
 from plait.structure.protein import Protein
 from plait.structure.vocabulary import UNKNOWN
 
 
-def score_chains(model, protein: Protein) -> np.ndarray:
-    """Scores float32 [R, 20] of every chain by itself; NaN where a wild type is unknown or a chain has no backbone."""
+def score_chains(model, protein: Protein, homologs: dict[str, Homologs]) -> np.ndarray:
+    """Scores float32 [R, 20] of every chain by itself, with the homologs that it has; NaN where a wild type is unknown
+    or a chain has no backbone."""
     scores = np.full((len(protein), UNKNOWN), np.nan, np.float32)
     if not protein.has_backbone.any():
         raise InputError(
@@ -21,7 +23,7 @@ def score_chains(model, protein: Protein) -> np.ndarray:
     for chain in protein.chains:
         mask = protein.chain == chain
         if protein.has_backbone[mask].any():
-            scores[mask] = model.score_matrix(protein.select(mask))
+            scores[mask] = model.score_matrix(protein.select(mask), **_beside(homologs, chain))
     known = protein.residue_type < UNKNOWN
     scores[~known] = np.nan
     rows = np.nonzero(known)[0]
@@ -32,12 +34,19 @@ def score_chains(model, protein: Protein) -> np.ndarray:
     return scores
 
 
+def _beside(homologs: dict[str, Homologs], chain: str) -> dict[str, Homologs]:
+    """The argument that hands a chain's homologs to the model; none for a chain without."""
+    return {"homologs": homologs[chain]} if chain in homologs else {}
+
+
 def additive_scores(placed: list[PlacedMutant], scores: np.ndarray) -> np.ndarray:
     """Scores float64 [mutants]: the sum over the substitutions of each."""
     return np.array([sum(float(scores[r, t]) for r, t in zip(one.residues, one.types)) for one in placed])
 
 
-def joint_scores(model, protein: Protein, placed: list[PlacedMutant], additive: np.ndarray) -> np.ndarray:
+def joint_scores(
+    model, protein: Protein, placed: list[PlacedMutant], additive: np.ndarray, homologs: dict[str, Homologs]
+) -> np.ndarray:
     """Scores of mutants with their positions masked together; one pass serves all mutants of the same positions."""
     values = additive.copy()
     groups: dict[tuple, list[int]] = {}
@@ -50,7 +59,8 @@ def joint_scores(model, protein: Protein, placed: list[PlacedMutant], additive: 
             mask = protein.chain == chain
             chains[chain] = protein.select(mask), np.cumsum(mask) - 1
         part, local = chains[chain]
-        masked = np.asarray(model.score_matrix(part, masked=[int(local[r]) for r in residues]))
+        positions = [int(local[r]) for r in residues]
+        masked = np.asarray(model.score_matrix(part, masked=positions, **_beside(homologs, chain)))
         for number in numbers:
             one = placed[number]
             values[number] = sum(float(masked[local[r], t]) for r, t in zip(one.residues, one.types))

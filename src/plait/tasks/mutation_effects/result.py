@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from plait.data.homologs import Homologs
 from plait.structure.protein import Protein, Remark
+from plait.tasks.mutation_effects.alignments import alignment_facts, alignment_meaning, alignment_summary
 
 SENSITIVITY = (
     "Sensitivity of a residue: minus the mean score of its 19 substitutions. The higher it is, the more the model "
@@ -46,6 +48,8 @@ class ScoreResult:
         Whether the table holds the user's mutants rather than all single substitutions.
     numbering, multi : str
         As asked for.
+    homologs : dict of str to Homologs
+        By chain, what the user's alignment says; empty without one.
     arguments, source, timings : dict
         For the record: what was asked, name and SHA-256 of the files, seconds of each step.
     """
@@ -60,12 +64,24 @@ class ScoreResult:
     mutants_given: bool = False
     numbering: str = "sequence"
     multi: str = "additive"
+    homologs: dict[str, Homologs] = dataclasses.field(default_factory=dict)
     arguments: dict = dataclasses.field(default_factory=dict)
     source: dict = dataclasses.field(default_factory=dict)
     timings: dict = dataclasses.field(default_factory=dict)
 
     @property
     def meaning(self) -> str:
-        """What the scores mean: direction, scale, and how several mutations were taken together."""
-        several = [remark.text for remark in self.remarks if remark.kind == "several mutations"]
-        return " ".join([self.model.describe_score(), *several])
+        """What the scores mean: direction, scale, what an alignment did, and how several mutations were combined."""
+        said = [alignment_meaning(self.homologs, self.model.scoring)] if self.homologs else []
+        said += [remark.text for remark in self.remarks if remark.kind == "several mutations"]
+        return " ".join([self.model.describe_score(), *said])
+
+    @property
+    def alignment(self) -> str | None:
+        """How deep the alignment is that was mixed in, in a line; None without one."""
+        return alignment_summary(self.homologs) if self.homologs else None
+
+    @property
+    def alignment_facts(self) -> list[dict] | None:
+        """Of each chain that the alignment serves: what was used and how it was mixed; None without one."""
+        return alignment_facts(self.homologs, self.model.scoring) if self.homologs else None

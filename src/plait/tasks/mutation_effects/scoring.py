@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from plait.data.alignment_files import Alignment, read_alignment
 from plait.data.digests import file_digest
 from plait.data.mutation_table import read_mutation_table
 from plait.data.mutations import parse_mutants
@@ -22,6 +23,7 @@ def score(
     csv: str | Path | None = None,
     model=None,
     tokenizer: str | Path | None = None,
+    msa: str | Path | Alignment | None = None,
     numbering: str = "sequence",
     multi: str = "additive",
     structure_model: int = 1,
@@ -41,6 +43,8 @@ def score(
         Name, folder or hub id; the bundled model if not given.
     tokenizer : path, optional
         Folder of the structure tokenizer, for models published without one.
+    msa : path or Alignment, optional
+        Aligned homologs (a3m, a2m, aligned FASTA) to weigh in; see `plait.data.site_profiles.mixed`.
     numbering : {"sequence", "author"}
         What the positions of mutations count, given and written.
     multi : {"additive", "joint"}
@@ -58,7 +62,7 @@ def score(
         For whatever of the input the user can mend.
     """
     task = MutationEffects(Config(numbering=numbering, multi=multi))
-    mutants, columns, source, timings = None, {}, {}, {}
+    mutants, columns, alignment, source, timings = None, {}, None, {}, {}
     if mutations is not None and csv is not None:
         raise InputError("mutations both in a list and in a file", expected="one of the two")
     if csv is not None:
@@ -67,6 +71,11 @@ def score(
         source["mutations"] = file_digest(csv)
     elif mutations is not None:
         mutants = parse_mutants(mutations)
+    if msa is not None:
+        started = time.perf_counter()
+        alignment = msa if isinstance(msa, Alignment) else read_alignment(msa)
+        source["alignment"] = {"file": alignment.file, "sha256": alignment.sha256}
+        timings["read alignment"] = time.perf_counter() - started
     started = time.perf_counter()
     if isinstance(structure, Protein):
         protein = structure if chain is None else _chain_of(structure, chain)
@@ -85,7 +94,7 @@ def score(
     timings["load model"] = time.perf_counter() - started
     started = time.perf_counter()
     try:
-        result = task(model, protein, mutants, columns)
+        result = task(model, protein, mutants, columns, alignment)
     except InputError as error:
         raise error.at(file=csv if csv is not None and error.place else protein.source or None) from None
     timings["score"] = time.perf_counter() - started
@@ -94,6 +103,7 @@ def score(
         "chain": chain,
         "mutations": mutations if mutations is None or isinstance(mutations, str) else [m.text for m in mutants],
         "csv": None if csv is None else str(csv),
+        "msa": None if alignment is None else alignment.file,
         "numbering": numbering,
         "multi": multi,
         "structure_model": structure_model,

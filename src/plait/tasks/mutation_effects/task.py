@@ -3,11 +3,13 @@
 import dataclasses
 
 from plait.config import option
+from plait.data.alignment_files import Alignment
 from plait.data.mutations import NUMBERINGS, place_mutants
 from plait.errors import unknown_name
 from plait.registry import Reference, register
 from plait.structure.protein import Protein, Remark
 from plait.tasks.base import Task
+from plait.tasks.mutation_effects.alignments import alignment_remarks, homologs_by_chain
 from plait.tasks.mutation_effects.matrices import (
     additive_scores,
     joint_scores,
@@ -53,7 +55,14 @@ class MutationEffects(Task):
         if self.config.multi not in MULTI:
             raise unknown_name("way of combining mutations", self.config.multi, MULTI)
 
-    def __call__(self, model, protein: Protein, mutants=None, columns: dict[str, list] | None = None) -> ScoreResult:
+    def __call__(
+        self,
+        model,
+        protein: Protein,
+        mutants=None,
+        columns: dict[str, list] | None = None,
+        alignment: Alignment | None = None,
+    ) -> ScoreResult:
         """Score `mutants`, or every single substitution.
 
         Parameters
@@ -64,11 +73,13 @@ class MutationEffects(Task):
         mutants : list of plait.data.mutations.Mutant, optional
         columns : dict, optional
             Further columns for the table, one value a mutant.
+        alignment : Alignment, optional
+            Homologs to weigh in, of every chain that the alignment fits.
 
         Raises
         ------
         InputError
-            If no residue has a backbone, or a mutant does not fit.
+            If no residue has a backbone, a mutant does not fit, or the alignment fits no chain.
         """
         remarks: list[Remark] = []
         placed = None
@@ -78,8 +89,12 @@ class MutationEffects(Task):
             remarks += placing_remarks(placed, mutants, protein)
             if any(len(one.residues) > 1 for one in placed):
                 remarks.insert(0, Remark("several mutations", "", JOINT if self.config.multi == "joint" else ADDITIVE))
+        homologs = {}
+        if alignment is not None:
+            homologs = homologs_by_chain(alignment, protein)
+            remarks += alignment_remarks(homologs, protein, model.scoring.alignment_prior)
         remarks += protein_remarks(protein)
-        scores = score_chains(model, protein)
+        scores = score_chains(model, protein, homologs)
         percentiles = percentile_matrix(scores, protein)
         sensitivity = site_sensitivity(scores)
         if placed is None:
@@ -87,7 +102,7 @@ class MutationEffects(Task):
         else:
             values = additive_scores(placed, scores)
             if self.config.multi == "joint":
-                values = joint_scores(model, protein, placed, values)
+                values = joint_scores(model, protein, placed, values, homologs)
             table = table_of_mutants(protein, placed, values, scores, columns or {}, remarks)
         return ScoreResult(
             table=table,
@@ -100,6 +115,7 @@ class MutationEffects(Task):
             mutants_given=placed is not None,
             numbering=self.config.numbering,
             multi=self.config.multi,
+            homologs=homologs,
         )
 
 
