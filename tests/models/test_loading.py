@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from plait.encoders.base import EncoderWithHeads
+from plait.encoders.neighbourhood import NeighbourhoodEncoder
 from plait.encoders.prosst import ProsstConfig, ProsstForMaskedLM
 from plait.errors import InputError
 from plait.models.loading import load, save
@@ -39,6 +41,50 @@ def test_the_same_after_save_and_load(model, protein, tmp_path):
     assert (again.name, again.scoring, again.card) == (model.name, model.scoring, model.card)
     assert again.digest
     assert load(again) is again
+
+
+@pytest.fixture
+def stable():
+    """A model of an encoder that reads no tokens, with a stability head."""
+    torch.manual_seed(0)
+    encoder = NeighbourhoodEncoder(NeighbourhoodEncoder.Config(width=16, edge_width=8, layers=1, heads=2))
+    network = EncoderWithHeads(encoder, {"profile": 20, "residue_type": 20, "stability": 20})
+    return Model("stable", network, None, Scoring(head="profile", weighting="burial", stability=1.5), {})
+
+
+def test_any_encoder_is_a_model(stable, protein, tmp_path):
+    save(stable, tmp_path / "stable")
+    again = load(tmp_path / "stable")
+    assert np.array_equal(again.score_matrix(protein), stable.score_matrix(protein))
+    assert np.array_equal(again.score_matrix(protein, masked=[3, 4]), stable.score_matrix(protein, masked=[3, 4]))
+    found, weight = stable.outputs(protein), stable.site_weight(protein)
+    assert found.keys() == {"profile", "residue_type", "stability"}
+    assert np.allclose(np.exp(found["profile"]).sum(1), 1, atol=1e-5)
+    wild_type = int(protein.residue_type[26])
+    gains = [found[name][26, 7] - found[name][26, wild_type] for name in ("profile", "stability")]
+    expected = weight[26] * gains[0] + 1.5 * gains[1]
+    assert stable.score_matrix(protein)[26, 7] == pytest.approx(expected, abs=1e-5)
+    assert "kcal/mol" in stable.describe_score()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c.pop("heads"), "no heads"),
+        (lambda c: c["heads"].update(profile="x"), "head profile has no width"),
+        (lambda c: c["heads"].update(profile=21), "not those of this configuration"),
+        (lambda c: c["config"].update(wide=3), "wide"),
+        (lambda c: c.update(encoder="neighborhood"), "neighbourhood"),
+    ],
+)
+def test_configurations_that_do_not_fit_are_named(stable, tmp_path, change, message):
+    save(stable, tmp_path / "stable")
+    file = tmp_path / "stable" / "config.json"
+    record = json.loads(file.read_text())
+    change(record)
+    file.write_text(json.dumps(record))
+    with pytest.raises(InputError, match=message):
+        load(tmp_path / "stable")
 
 
 def test_score_is_log_odds_times_burial(model, protein):
