@@ -81,7 +81,8 @@ def relations(
     shared : bool
         Compute sums over the same sources only once.
     """
-    return [_relation(source[edge], target[edge], shared) for edge in map(relation.eq, range(count))]
+    parts = [relation.eq(number).nonzero().squeeze(1) for number in range(count)]
+    return [_relation(source[edge], target[edge], shared) for edge in parts]
 
 
 def _relation(source: torch.Tensor, target: torch.Tensor, shared: bool) -> Relation:

@@ -20,11 +20,11 @@ class LineGraph:
     Attributes
     ----------
     pair : int64 [P, 2]
-        Source and target of each pair, by target and then source.
+        Source and target of each pair, by source and then target.
     pair_of : int64 [E] or None
         Pair of each edge; None where edge i is pair i.
     source, target : int64 [M]
-        Pairs (a, b) and (b, c), c = a included, by target and then source.
+        Pairs (a, b) and (b, c), c = a included, by the second: what meets at b stands together.
     bin : int64 [M]
         Which of the equal parts of [0, pi] the angle a-b-c is in. Zero where a or c is b.
     """
@@ -64,10 +64,11 @@ def line_graph(source: torch.Tensor, target: torch.Tensor, position: torch.Tenso
         Into how many equal parts of [0, pi] angles are told apart.
     """
     nodes = len(position)
-    key, pair_of = (target * nodes + source).unique(return_inverse=True)
-    pair = torch.stack([key % nodes, key // nodes], dim=1) if nodes else source.new_zeros(0, 2)
+    key, pair_of = (source * nodes + target).unique(return_inverse=True)
+    pair = torch.stack([key // nodes, key % nodes], dim=1) if nodes else source.new_zeros(0, 2)
     arriving = offsets_of(pair[:, 1].bincount(minlength=nodes))
-    second, first = _each(arriving, pair[:, 0])
+    second, entry = _each(arriving, pair[:, 0])
+    first = pair[:, 1].argsort(stable=True)[entry]
     vector = position[pair[:, 0]] - position[pair[:, 1]]  # (P, 3), from b to a
     angle = _angle(-vector[second], vector[first])
     part = (angle * (bins / torch.pi)).long().clamp(max=bins - 1)

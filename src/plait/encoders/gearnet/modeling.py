@@ -39,7 +39,7 @@ class RelationalConv(nn.Module):
 
     def forward(self, x: torch.Tensor, message: torch.Tensor) -> torch.Tensor:
         """The new rows [N, d_out] from the old ones [N, d_in] and what arrived at them (overwritten)."""
-        y = self.self_loop(x).add_(message).add_(self.linear.bias)
+        y = F.linear(x, self.self_loop.weight, self.self_loop.bias + self.linear.bias).add_(message)
         if self.batch_norm is not None:
             y = self.batch_norm(y)
         return F.relu(y, inplace=True)
@@ -88,6 +88,9 @@ class GearNet(nn.Module):
         count = config.rules.relations
         from_nodes = relations(source, target, relation, count)
         if config.angle_bins:
+            # by source, so that edges that meet the same edges stand together in memory
+            order = (source * nodes + target).argsort(stable=True)
+            edge, source, target, relation = edge[order], source[order], target[order], relation[order]
             lines = line_graph(source, target, position, config.angle_bins)
             between, row = lines.relations(config.angle_bins), torch.arange(len(source), device=source.device)
             from_edges = relations(row, target, relation, count)
