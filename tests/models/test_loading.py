@@ -12,8 +12,10 @@ from plait.encoders.neighbourhood import NeighbourhoodEncoder
 from plait.encoders.prosst import ProsstConfig, ProsstForMaskedLM
 from plait.errors import InputError
 from plait.models.loading import load, save
-from plait.models.model import Model, Scoring
+from plait.models.model import Model
+from plait.models.scoring import Scoring, site_weight
 from plait.structure import read_structure
+from plait.structure.surface import relative_accessibility
 from plait.tokenizers.dssp import DSSPTokenizer
 
 
@@ -166,3 +168,18 @@ def test_broken_folders_are_named(model, tmp_path):
         change(folder)
         with pytest.raises(InputError, match=message):
             load(folder)
+
+
+def test_exposure_weighs_burial_and_area_together(protein):
+    weight = site_weight(protein, Scoring(weighting="exposure"))
+    buried = site_weight(protein, Scoring(weighting="burial"))
+    area = np.clip(relative_accessibility(protein), 0, 1)
+    assert np.allclose(weight, (0.3 + buried) * (1.3 - area) / 1.69, atol=1e-6)
+    assert 0 < weight.min() < 0.15 < 0.8 < weight.max() <= 1
+    keep = np.isin(protein.atom_name, ["N", "CA", "C"])
+    bare = protein.replace(
+        position=protein.position[keep], atom_name=protein.atom_name[keep], element=protein.element[keep],
+        residue_of=protein.residue_of[keep],
+    )  # fmt: skip
+    alone = site_weight(bare, Scoring(weighting="exposure"))
+    assert np.allclose(alone, ((0.3 + buried) / 1.3) ** 2, atol=1e-6)

@@ -7,7 +7,8 @@ import torch
 
 from plait import registry
 from plait.encoders.prosst import ProsstConfig, ProsstForMaskedLM
-from plait.models.model import Model, Scoring
+from plait.models.model import Model
+from plait.models.scoring import Scoring
 from plait.tokenizers.dssp import DSSPTokenizer
 
 TASKS = registry.parts("task")

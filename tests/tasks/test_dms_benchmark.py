@@ -112,7 +112,7 @@ def test_what_changed_is_done_again(scans, tmp_path):
 
 def test_the_same_weights_scored_otherwise_are_another_model(scans, tmp_path):
     """The digest of a model is that of its weights: how it turns them into scores counts too."""
-    from plait.models.model import Scoring
+    from plait.models.scoring import Scoring
 
     plain, buried = Counting(), Counting()
     plain.scoring, buried.scoring = Scoring(), Scoring(weighting="burial")

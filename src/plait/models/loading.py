@@ -8,8 +8,9 @@ from plait.config import from_dict, to_dict
 from plait.data.base import short_digest
 from plait.errors import InputError, closest
 from plait.models.catalogue import DEFAULT, bundled
-from plait.models.model import Model, Scoring
+from plait.models.model import Model
 from plait.models.pickles import is_pickle, refusal
+from plait.models.scoring import Scoring
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 PICKLES = {".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle", ".joblib"}

@@ -1,41 +1,15 @@
 """`Model`: an encoder with its tokenizer, how it scores, and its card. Everything that can be asked is asked of it."""
 
-import dataclasses
 import functools
 from typing import Any
 
 import numpy as np
 
-from plait.config import option
 from plait.data.homologs import Homologs
 from plait.data.site_profiles import mixed
+from plait.models.scoring import Scoring, site_weight
 from plait.structure.protein import Protein
 from plait.structure.vocabulary import UNKNOWN
-
-
-@dataclasses.dataclass(frozen=True)
-class Scoring:
-    """How a model's probabilities become scores of substitutions."""
-
-    head: str = option("residue", "which output is read: residue (language-model head) or profile")
-    weighting: str = option(
-        "none", "none, or burial: log-odds times the relative burial of the site, after RSALOR (btaf322)"
-    )
-    burial_radius: float = option(10.0, "neighbours of a C-beta are counted within this distance (angstrom)")
-    burial_percentile: float = option(90.0, "this percentile of a chain's counts is burial 1")
-    burial_least: float = option(0.05, "least relative burial")
-    alignment_prior: float = option(
-        14.0, "effective sequences that the prediction counts as beside an alignment (docs/results/alignment.md)"
-    )
-    alignment_share: float = option(0.5, "weight of the log-probabilities with the alignment beside those without it")
-    stability: float = option(
-        0.0, "what a change of stability by 1 kcal/mol, as the stability head predicts it, adds to the score"
-    )
-
-    @property
-    def output(self) -> str:
-        """The name of `head` among a network's outputs."""
-        return {"residue": "residue_type"}.get(self.head, self.head)
 
 
 class Model:
@@ -84,22 +58,8 @@ class Model:
         return {name: value.numpy() for name, value in found.items()}
 
     def site_weight(self, protein: Protein) -> np.ndarray:
-        """What the log-odds of each residue are multiplied by: float32 [R]; ones without a weighting.
-
-        Relative burial is the number of ideal C-betas within `burial_radius`, over the chain's `burial_percentile`,
-        clipped to [`burial_least`, 1]; the chain's median where a residue has no backbone.
-        """
-        if self.scoring.weighting != "burial":
-            return np.ones(len(protein), np.float32)
-        from plait.structure.surface import burial
-
-        count = np.asarray(burial(protein, radius=self.scoring.burial_radius), np.float32)
-        seen = np.isfinite(count)
-        if not seen.any():
-            return np.ones(len(protein), np.float32)
-        full = max(1.0, float(np.percentile(count[seen], self.scoring.burial_percentile)))
-        relative = np.clip(count / full, self.scoring.burial_least, 1.0)
-        return np.where(seen, relative, np.median(relative[seen])).astype(np.float32)
+        """What the log-odds of each residue are multiplied by: float32 [R]; see `plait.models.scoring.site_weight`."""
+        return site_weight(protein, self.scoring)
 
     def score_matrix(self, protein: Protein, masked=None, homologs: Homologs | None = None) -> np.ndarray:
         """Score of every single substitution: float32 [R, 20], 0 for the wild type, NaN where it is unknown.
@@ -133,8 +93,12 @@ class Model:
             "place of this structure, as the model predicts it",
         }[self.scoring.head]
         text = f"plait_score is the {what}"
-        if self.scoring.weighting == "burial":
-            text += ", times the relative burial of the site (0.05 on the surface to 1 in the core)"
+        text += {
+            "none": "",
+            "burial": ", times the relative burial of the site (0.05 on the surface to 1 in the core)",
+            "exposure": ", times a weight of the site that falls with its accessible area and rises with its number of "
+            "neighbours (about 0.1 in a loose tail to 1 in the core)",
+        }[self.scoring.weighting]
         if self.scoring.stability:
             text += (
                 f", plus {self.scoring.stability:.3g} for each kcal/mol of folding stability that the mutation is "

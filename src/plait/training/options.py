@@ -6,7 +6,7 @@ from plait.config import Part, option, part
 from plait.data.batches import BatchConfig
 from plait.data.corpus import CorpusConfig
 from plait.data.stability import StabilityConfig
-from plait.models.model import Scoring
+from plait.models.scoring import Scoring
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,74 @@
+"""How a model's outputs become scores of substitutions, and how much each site counts."""
+
+import dataclasses
+from typing import Literal
+
+import numpy as np
+
+from plait.config import option
+from plait.structure.protein import Protein
+from plait.structure.surface import burial, relative_accessibility
+
+BURIAL_SHARE = 0.3
+"""Added to the relative burial and to the buried area, each from 0 to 1, so that the surface keeps its own order."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Scoring:
+    """How a model's probabilities become scores of substitutions."""
+
+    head: Literal["residue", "profile"] = option(
+        "residue", "which output is read: residue (language-model head) or profile"
+    )
+    weighting: Literal["none", "burial", "exposure"] = option(
+        "none",
+        "what log-odds are multiplied by: nothing; the relative burial of the site, after RSALOR (btaf322); or "
+        "exposure: (0.3 + relative burial) (1.3 - relative accessible area), over its largest value",
+    )
+    burial_radius: float = option(10.0, "neighbours of a C-beta are counted within this distance (angstrom)")
+    burial_percentile: float = option(90.0, "this percentile of a chain's counts is burial 1")
+    burial_least: float = option(0.05, "least relative burial")
+    alignment_prior: float = option(
+        14.0, "effective sequences that the prediction counts as beside an alignment (docs/results/alignment.md)"
+    )
+    alignment_share: float = option(0.5, "weight of the log-probabilities with the alignment beside those without it")
+    stability: float = option(
+        0.0, "what a change of stability by 1 kcal/mol, as the stability head predicts it, adds to the score"
+    )
+
+    @property
+    def output(self) -> str:
+        """The name of `head` among a network's outputs."""
+        return {"residue": "residue_type"}.get(self.head, self.head)
+
+
+def site_weight(protein: Protein, scoring: Scoring) -> np.ndarray:
+    """What the log-odds of each residue are multiplied by: float32 [R], above 0 and at most 1.
+
+    Relative burial b is the number of ideal C-betas within `burial_radius`, over the chain's `burial_percentile`,
+    clipped to [`burial_least`, 1]; the chain's median where a residue has no backbone. The exposure weight is
+    (0.3 + b) (1.3 - a) / 1.69 with the relative accessible area a, clipped to [0, 1], and 1 - b in place of a where a
+    residue's side chain is not there.
+
+    Tsishyn et al. (RSALOR, btaf322) multiply the log-odds of an alignment by 1 - a; burial and area together rank the
+    stability measurements better than either (docs/results/model.md).
+    """
+    if scoring.weighting == "none":
+        return np.ones(len(protein), np.float32)
+    buried = _relative_burial(protein, scoring)
+    if scoring.weighting == "burial":
+        return buried
+    area = relative_accessibility(protein)
+    area = np.clip(np.where(np.isfinite(area), area, 1 - buried), 0, 1)
+    weight = (BURIAL_SHARE + buried) * (1 + BURIAL_SHARE - area) / (1 + BURIAL_SHARE) ** 2
+    return weight.astype(np.float32)
+
+
+def _relative_burial(protein: Protein, scoring: Scoring) -> np.ndarray:
+    count = np.asarray(burial(protein, radius=scoring.burial_radius), np.float32)
+    seen = np.isfinite(count)
+    if not seen.any():
+        return np.ones(len(protein), np.float32)
+    full = max(1.0, float(np.percentile(count[seen], scoring.burial_percentile)))
+    relative = np.clip(count / full, scoring.burial_least, 1.0)
+    return np.where(seen, relative, np.median(relative[seen])).astype(np.float32)
