@@ -52,8 +52,7 @@ def pretrain(config: PretrainConfig, *, progress=iter) -> tuple[EncoderWithHeads
     if hasattr(settings, "profile_head"):
         settings = dataclasses.replace(settings, profile_head="profile" in objective.heads)
     if tokenizer is not None:
-        size = tokenizer.size + 3 + settings.unknown_structure
-        settings = dataclasses.replace(settings, ss_vocab_size=size, tokenizer=tokenizer.name)
+        settings = settings.with_tokenizer(tokenizer.name, tokenizer.size)
     torch.manual_seed(config.run.seed)
     model = EncoderWithHeads(get("encoder", config.encoder.name)(settings), objective.heads)
     model.encoder.tokenizer = tokenizer

@@ -121,3 +121,20 @@ def test_sizes_that_do_not_fit_are_refused():
     for wrong in ({"width": 30}, {"layers": 0}, {"distances": 1}):
         with pytest.raises(InputError, match=next(iter(wrong))):
             NeighbourhoodEncoder.Config(**wrong)
+
+
+def test_structure_tokens_beside_the_geometry(protein):
+    from plait.tokenizers.dssp import DSSPTokenizer
+
+    torch.manual_seed(0)
+    tokenizer = DSSPTokenizer(DSSPTokenizer.Config())
+    config = NeighbourhoodEncoder.Config(width=16, edge_width=8, layers=1, heads=4).with_tokenizer("dssp", 8)
+    encoder = NeighbourhoodEncoder(config).eval()
+    encoder.tokenizer = tokenizer
+    tokens = tokenizer(protein)
+    with torch.no_grad():
+        asked = encoder(encoder.prepare([protein])).residue
+        given = encoder(encoder.prepare([protein], structure_tokens=[tokens])).residue
+        other = encoder(encoder.prepare([protein], structure_tokens=[np.roll(tokens, 5)])).residue
+    assert torch.equal(asked, given)
+    assert not torch.allclose(other, given)

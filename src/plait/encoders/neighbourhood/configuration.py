@@ -18,6 +18,8 @@ class NeighbourhoodConfig:
     distances: int = option(12, "Gaussians between 2 and 22 angstrom that a distance is spread over")
     sequence_reach: int = option(32, "separations in sequence told apart on each side")
     dropout: float = option(0.1, "of the outputs of blocks, in training")
+    structure_states: int = option(0, "states of the structure tokens that are read beside the geometry; 0: none")
+    tokenizer: str = option("", "registered name of their tokenizer")
 
     def __post_init__(self):
         if self.width % self.heads:
@@ -27,3 +29,12 @@ class NeighbourhoodConfig:
                 raise InputError(f"{name} is too small", got=getattr(self, name), expected="1 or more")
         if self.distances < 2:
             raise InputError("distances is too small", got=self.distances, expected="2 or more")
+
+    @property
+    def has_structure(self) -> bool:
+        """Whether the encoder reads structure tokens."""
+        return self.structure_states > 0
+
+    def with_tokenizer(self, name: str, states: int) -> "NeighbourhoodConfig":
+        """The same for an encoder that reads the tokens of a tokenizer."""
+        return dataclasses.replace(self, structure_states=states, tokenizer=name)

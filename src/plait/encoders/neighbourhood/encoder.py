@@ -44,6 +44,8 @@ class NeighbourhoodBatch:
     separation : int64 [R, k]
         Places in the chain from the residue to the neighbour; far beyond any reach for one of another chain.
     residue_offsets : int64 [B + 1]
+    structure : int64 [R] or None
+        Structure tokens in [0, K], K for unknown; None for an encoder that reads none.
     """
 
     residue: torch.Tensor
@@ -53,9 +55,11 @@ class NeighbourhoodBatch:
     valid: torch.Tensor
     separation: torch.Tensor
     residue_offsets: torch.Tensor
+    structure: torch.Tensor | None = None
 
     def to(self, device) -> "NeighbourhoodBatch":
-        return NeighbourhoodBatch(*(getattr(self, field.name).to(device) for field in dataclasses.fields(self)))
+        given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return NeighbourhoodBatch(**{name: value.to(device) for name, value in given.items() if value is not None})
 
 
 ELSEWHERE = 1 << 20
@@ -86,6 +90,8 @@ class NeighbourhoodEncoder(Encoder):
         super().__init__()
         self.config = config
         self.residue = nn.Embedding(HIDDEN + 1, config.width)
+        self.structure = nn.Embedding(config.structure_states + 1, config.width) if config.has_structure else None
+        self.tokenizer = None
         self.node = nn.Linear(NODE_FEATURES, config.width)
         self.separation = nn.Embedding(2 * config.sequence_reach + 2, config.edge_width)
         self.edge = nn.Linear(edge_features(config.distances), config.edge_width)
@@ -95,11 +101,13 @@ class NeighbourhoodEncoder(Encoder):
         self.layers = nn.ModuleList(Layer(config, last=n == config.layers - 1) for n in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
 
-    def prepare(self, proteins, *, masked=None) -> NeighbourhoodBatch:
+    def prepare(self, proteins, *, structure_tokens=None, masked=None) -> NeighbourhoodBatch:
         """The batch of some proteins.
 
         Parameters
         ----------
+        structure_tokens : sequence of int [R], optional
+            For an encoder that reads them; asked of `tokenizer` where they are not given.
         masked : sequence of (bool [R] or indices or None), optional
             Residues of each protein whose type is hidden.
         """
@@ -113,6 +121,10 @@ class NeighbourhoodEncoder(Encoder):
         joined["neighbour"] = joined["neighbour"] + torch.from_numpy(
             np.repeat(offsets[:-1], np.diff(offsets))
         ).unsqueeze(1)
+        if self.structure is not None:
+            if structure_tokens is None:
+                structure_tokens = self.tokenizer.batch(proteins)
+            joined["structure"] = torch.from_numpy(np.concatenate(structure_tokens).astype(np.int64))
         return NeighbourhoodBatch(**joined, residue_offsets=torch.from_numpy(offsets))
 
     def _arrays(self, protein, masked) -> dict[str, np.ndarray]:
@@ -146,6 +158,8 @@ class NeighbourhoodEncoder(Encoder):
         layout = Layout(batch.neighbour, batch.valid, batch.residue_offsets)
         node, pair = self._geometry(batch)
         x = self.residue(batch.residue) + self.node(node)
+        if self.structure is not None:
+            x = x + self.structure(batch.structure)
         reach = self.config.sequence_reach
         separation = torch.where(
             batch.separation == ELSEWHERE, 2 * reach + 1, batch.separation.clamp(-reach, reach) + reach

@@ -165,6 +165,10 @@ class ProsstConfig:
         """K, the number of states of the structure tokenizer; 0 without structure."""
         return max(0, self.ss_vocab_size - 3 - self.unknown_structure)
 
+    def with_tokenizer(self, name: str, states: int) -> "ProsstConfig":
+        """The same for a model that reads the tokens of a tokenizer."""
+        return dataclasses.replace(self, ss_vocab_size=states + 3 + self.unknown_structure, tokenizer=name)
+
     def has_term(self, name: str) -> bool:
         """Whether the attention computes this term (it may be listed and yet be switched off)."""
         if not self.relative_attention or name not in self.pos_att_type:
