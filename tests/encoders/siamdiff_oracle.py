@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from plait.encoders.gearnet.published import ATOMIC_NUMBERS, PUBLISHED_RESIDUES
+from plait.encoders.blocks.torchdrug import ATOMIC_NUMBERS, PUBLISHED_RESIDUES
 from plait.structure import Protein
 from plait.structure.vocabulary import RESIDUES
 

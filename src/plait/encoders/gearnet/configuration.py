@@ -4,14 +4,12 @@ import dataclasses
 
 from plait.config import option
 from plait.encoders.blocks.residue_atom_graph import GraphRules
+from plait.encoders.blocks.torchdrug import ELEMENT_WIDTH, PUBLISHED_RESIDUES
 from plait.errors import InputError, unknown_name
 from plait.structure.vocabulary import ELEMENTS, RESIDUES
 
 SEQUENCE_DISTANCES = 11
 """Distances in sequence that an edge tells apart; the last stands for this and more."""
-
-PUBLISHED_ELEMENTS = 18
-PUBLISHED_EDGE_TYPES = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +58,7 @@ class GearNetConfig:
         """Columns of a node's feature that tell elements apart."""
         if self.level == "residue":
             return 0
-        return PUBLISHED_ELEMENTS if self.compat else len(ELEMENTS)
+        return ELEMENT_WIDTH if self.compat else len(ELEMENTS)
 
     @property
     def node_input(self) -> int:
@@ -70,7 +68,7 @@ class GearNetConfig:
     @property
     def edge_types(self) -> int:
         """Residue types that an edge tells apart at each end."""
-        return PUBLISHED_EDGE_TYPES if self.compat else len(RESIDUES)
+        return len(PUBLISHED_RESIDUES) if self.compat else len(RESIDUES)
 
     @property
     def edge_input(self) -> int:

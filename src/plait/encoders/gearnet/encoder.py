@@ -3,11 +3,12 @@
 import torch
 
 from plait.encoders.base import Encoder, Representation
+from plait.encoders.blocks.loading import load_exactly
 from plait.encoders.blocks.readout import representation
 from plait.encoders.gearnet.configuration import GearNetConfig, GearNetEdgeConfig
 from plait.encoders.gearnet.graphs import GearNetBatch, prepare
 from plait.encoders.gearnet.modeling import GearNet
-from plait.encoders.gearnet.published import config_of, encoder_tensors, load_state
+from plait.encoders.gearnet.published import config_of, encoder_tensors
 from plait.references import GEARNET
 from plait.registry import register
 
@@ -43,7 +44,7 @@ class GearNetEncoder(Encoder):
         tensors = encoder_tensors(tensors)
         config = config_of(tensors, file=file)
         encoder = (GearNetEdgeEncoder if config.angle_bins else GearNetEncoder)(config)
-        load_state(encoder.gearnet, tensors, file=file)
+        load_exactly(encoder.gearnet, tensors, file=file)
         return encoder.eval()
 
     def prepare(self, proteins) -> GearNetBatch:

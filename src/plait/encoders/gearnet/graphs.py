@@ -8,12 +8,12 @@ import dataclasses
 import numpy as np
 import torch
 
+from plait.encoders.blocks.graph_batches import concatenated, elements, node_atoms
 from plait.encoders.blocks.residue_atom_graph import edges, sequence_places
+from plait.encoders.blocks.torchdrug import EDGE_TYPE, ELEMENT_COLUMNS, RESIDUE_COLUMN
 from plait.encoders.gearnet.configuration import SEQUENCE_DISTANCES, GearNetConfig
-from plait.encoders.gearnet.published import EDGE_TYPE, ELEMENT_COLUMN, RESIDUE_COLUMN
-from plait.errors import InputError
 from plait.structure.protein import Protein
-from plait.structure.vocabulary import ELEMENTS, RESIDUES
+from plait.structure.vocabulary import RESIDUES
 
 
 @dataclasses.dataclass
@@ -102,39 +102,16 @@ def prepare(config: GearNetConfig, proteins) -> GearNetBatch:
     InputError
         If there is no protein.
     """
-    if len(proteins) == 0:
-        raise InputError("no protein was given", expected="one or more")
     graphs = [_graph(config, protein) for protein in proteins]
-    offsets = {
-        "node_offsets": _offsets([len(graph["position"]) for graph in graphs]),
-        "residue_offsets": _offsets([len(protein) for protein in proteins]),
-        "atom_offsets": _offsets([len(protein.position) for protein in proteins]),
-    }
-    counted_from = {
-        "source": offsets["node_offsets"],
-        "target": offsets["node_offsets"],
-        "residue": offsets["residue_offsets"],
-        "atom": offsets["atom_offsets"],
-    }
-    joined = {}
-    for name in graphs[0]:
-        values = [graph[name] for graph in graphs]
-        if values[0] is not None and name in counted_from:
-            values = [value + first for value, first in zip(values, counted_from[name])]
-        joined[name] = None if values[0] is None else torch.from_numpy(np.concatenate(values))
-    return GearNetBatch(**joined, **{name: torch.from_numpy(value) for name, value in offsets.items()})
+    counted = {"source": "node", "target": "node", "residue": "residue", "atom": "atom"}
+    return GearNetBatch(**concatenated(graphs, proteins, counted))
 
 
 def _graph(config: GearNetConfig, protein: Protein) -> dict[str, np.ndarray | None]:
     """The fields of a `GearNetBatch` for one protein, without offsets."""
-    element = np.array([_ELEMENT.get(name, 0) for name in protein.element.tolist()], np.int64)
-    element = ELEMENT_COLUMN[element] if config.compat else element
-    if config.level == "residue":
-        atom = np.flatnonzero(protein.atom_name == "CA")
-        _, first = np.unique(protein.residue_of[atom], return_index=True)
-        atom = atom[first]
-    else:
-        atom = np.flatnonzero(element >= 0)
+    element = elements(protein)
+    element = ELEMENT_COLUMNS["atomic number"][element] if config.compat else element
+    atom = node_atoms(protein, config.level, element)
     residue = protein.residue_of[atom].astype(np.int64)
     if config.compat:
         place = np.unique(residue, return_inverse=True)[1]
@@ -159,10 +136,3 @@ def _graph(config: GearNetConfig, protein: Protein) -> dict[str, np.ndarray | No
         "sequence_distance": np.minimum(np.abs(place[source] - place[target]), SEQUENCE_DISTANCES - 1),
         "distance": np.linalg.norm(position[source] - position[target], axis=1),
     }
-
-
-def _offsets(lengths: list[int]) -> np.ndarray:
-    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-
-
-_ELEMENT = {name: index for index, name in enumerate(ELEMENTS)}

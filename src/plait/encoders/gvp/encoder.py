@@ -1,0 +1,47 @@
+"""`GvpEncoder`: a GVP network behind the interface that all encoders share."""
+
+import torch
+
+from plait.encoders.base import Encoder, Representation
+from plait.encoders.blocks.readout import representation
+from plait.encoders.gvp.configuration import GvpConfig
+from plait.encoders.gvp.features import GvpBatch, prepare
+from plait.encoders.gvp.modeling import Gvp
+from plait.encoders.gvp.published import config_of, load_state
+from plait.references import GVP
+from plait.registry import register
+
+
+@register("encoder")
+class GvpEncoder(Encoder):
+    """Geometric vector perceptrons on a graph of residues or atoms."""
+
+    name = "gvp"
+    summary = "Graph network over scalars and vectors of residues or atoms"
+    reference = GVP.at("section 3, geometric vector perceptrons; as in the recipes of SiamDiff")
+    Config = GvpConfig
+
+    def __init__(self, config: GvpConfig):
+        super().__init__()
+        self.config = config
+        self.gvp = Gvp(config)
+
+    @classmethod
+    def from_published(cls, tensors: dict[str, torch.Tensor], vocabulary: str = "atom3d", *, file=None) -> "GvpEncoder":
+        """The encoder of published tensors, in evaluation mode; see `published.config_of`."""
+        encoder = cls(config_of(tensors, vocabulary, file=file))
+        load_state(encoder.gvp, tensors, file=file)
+        return encoder.eval()
+
+    def prepare(self, proteins) -> GvpBatch:
+        """See `plait.encoders.gvp.features.prepare`."""
+        return prepare(self.config, proteins)
+
+    @property
+    def width(self) -> int:
+        return self.config.node_hidden[0]
+
+    def forward(self, batch: GvpBatch) -> Representation:
+        """Scalars of the nodes, and of residues and proteins from them; see `blocks.readout.representation`."""
+        node = self.gvp(batch.residue_column, batch.element_column, batch.source, batch.target, batch.position)
+        return representation(batch, node, self.config.readout)
