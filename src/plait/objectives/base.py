@@ -23,9 +23,9 @@ class View:
     extras : list of dict
         Further inputs per residue, by name, such as "structure_tokens" int64 [R].
     targets : dict of str to array [R of all proteins, ...]
-        What the losses ask for, by name.
-    weights : dict of str to float32 [R of all proteins]
-        Weight of each residue in the loss of that name; 0 where nothing is asked.
+        What the losses ask for, by name. Pairs of atoms stand in arrays of their own length.
+    weights : dict of str to float32, as long as the target
+        Weight of each residue (atom, pair) in the loss of that name; 0 where nothing is asked.
     """
 
     proteins: list[Protein]
@@ -48,7 +48,8 @@ class Term:
 class Objective(ABC):
     """A pre-training objective. Subclasses are registered with `plait.registry.register("objective")`.
 
-    `heads` says which outputs it needs: name to number of classes, per residue.
+    `heads` says which outputs it needs: name to number of classes, per residue. Names that begin with `atom_` are per
+    atom of the view's proteins; encoders that cannot answer them leave them out, and `loss` then has no such terms.
 
     Promise (tests/promises/test_objectives.py): no leak (what the loss asks for can be changed in the original, and
     what the encoder sees stays bit-identical); same draws, same loss; zero where nothing is asked; a perfect
@@ -69,6 +70,16 @@ class Objective(ABC):
         """The examples as the encoder may see them."""
         return self.corrupt(whole(examples), examples, generator)
 
+    def perfect(self, view: View) -> dict[str, torch.Tensor]:
+        """Outputs that answer everything right, for the promise tests: log-probabilities of the targets."""
+        outputs = {}
+        for name, classes in self.heads.items():
+            target = torch.as_tensor(view.targets[name])
+            if target.ndim == 1:
+                target = torch.nn.functional.one_hot(target, classes).float()
+            outputs[name] = (target + 1e-9).log()
+        return outputs
+
     def __add__(self, other: "Objective") -> "Objective":
         return Sum(((1.0, self), (1.0, other)))
 
@@ -88,6 +99,9 @@ class Sum(Objective):
                 flat.append((factor, objective))
         self.parts = tuple(flat)
         self.heads = {name: width for _, objective in flat for name, width in objective.heads.items()}
+
+    def perfect(self, view):
+        return {name: value for _, objective in self.parts for name, value in objective.perfect(view).items()}
 
     def corrupt(self, view, examples, generator):
         for _, objective in self.parts:
@@ -121,7 +135,9 @@ def whole(examples: list[Example]) -> View:
     )
 
 
-def hide_residues(protein: Protein, masked: np.ndarray, shown: np.ndarray | None = None) -> Protein:
+def hide_residues(
+    protein: Protein, masked: np.ndarray, shown: np.ndarray | None = None, kept: tuple[str, ...] | None = BACKBONE
+) -> Protein:
     """The protein with the type and the side chain of some residues gone.
 
     Parameters
@@ -129,12 +145,15 @@ def hide_residues(protein: Protein, masked: np.ndarray, shown: np.ndarray | None
     masked : bool [R]
     shown : int8 [R], optional
         The types to put there instead; unknown if not given.
+    kept : tuple of str, optional
+        Names of their atoms that stay: the backbone's; None for all.
     """
     if not masked.any():
         return protein
     types = np.where(masked, UNKNOWN if shown is None else shown, protein.residue_type).astype(np.int8)
     names = np.where(masked, "UNK", protein.residue_name)
-    keep = ~masked[protein.residue_of] | np.isin(protein.atom_name, BACKBONE)
+    keep = ~masked[protein.residue_of]
+    keep |= True if kept is None else np.isin(protein.atom_name, kept)
     return protein.replace(
         residue_type=types,
         residue_name=names,

@@ -88,6 +88,10 @@ class StabilityObjective(Objective):
             weights={**view.weights, "stability": asked.astype(np.float32)},
         )
 
+    def perfect(self, view):
+        # by kind of assay; where two kinds were measured their mean is as near as can be
+        return {"stability": torch.as_tensor(view.targets["stability"]).nanmean(-1).nan_to_num()}
+
     def loss(self, outputs, view):
         output = outputs["stability"].float()  # (R, 20)
         rows = self._rows(view, output.device)

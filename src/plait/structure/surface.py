@@ -41,11 +41,19 @@ def relative_accessibility(protein: Protein, points: int = 100) -> np.ndarray:
     Shrake & Rupley's method as in biotite, heavy atoms of radius 1.8 (C), 1.6 (N), 1.5 (O) and 1.85 (S) angstrom,
     probe 1.4.
     """
+    result = np.full(len(protein), np.nan, np.float32)
+    total = np.bincount(protein.residue_of, accessible_area(protein, points), minlength=len(protein))
+    seen = _has_side_chain(protein) & protein.has_backbone
+    result[seen] = (total / LARGEST_AREA[protein.residue_type])[seen]
+    return result
+
+
+def accessible_area(protein: Protein, points: int = 100) -> np.ndarray:
+    """Accessible area of each atom in square angstrom: float32 [A]; method as of `relative_accessibility`."""
     from biotite.structure import AtomArray, sasa
 
-    result = np.full(len(protein), np.nan, np.float32)
     if len(protein.position) == 0:
-        return result
+        return np.zeros(0, np.float32)
     atoms = AtomArray(len(protein.position))
     atoms.coord = np.array(protein.position)
     atoms.element = np.array(protein.element)
@@ -56,10 +64,7 @@ def relative_accessibility(protein: Protein, points: int = 100) -> np.ndarray:
     for element, radius in RADII.items():
         radii[protein.element == element] = radius
     area = sasa(atoms, probe_radius=PROBE_RADIUS, point_number=points, vdw_radii=radii)
-    total = np.bincount(protein.residue_of, np.nan_to_num(area), minlength=len(protein))
-    seen = _has_side_chain(protein) & protein.has_backbone
-    result[seen] = (total / LARGEST_AREA[protein.residue_type])[seen]
-    return result
+    return np.nan_to_num(area).astype(np.float32)
 
 
 def burial(protein: Protein, radius: float = 10.0) -> np.ndarray:

@@ -32,18 +32,18 @@ def ubiquitin(structures):
 @pytest.mark.parametrize(
     ("options", "heads", "count"),
     [
-        ({"language_width": 1280}, ("residue_type", "position", "atom_accessibility", "torsion"), 92_408_411),
+        ({"language_width": 1280}, ("residue_type", "atom_position", "atom_accessibility", "torsion"), 92_408_411),
         ({"language_width": 1280}, ("sites",), 89_853_570),
         ({"language_width": 1280}, (), 89_259_904),
-        ({}, ("residue_type", "position", "atom_accessibility", "torsion"), 89_782_363),
+        ({}, ("residue_type", "atom_position", "atom_accessibility", "torsion"), 89_782_363),
         (
             {"language_width": 1280, "residue_only": True},
-            ("residue_type", "position", "atom_accessibility", "torsion"),
+            ("residue_type", "atom_position", "atom_accessibility", "torsion"),
             49_086_619,
         ),
         (
             {"language_width": 1280, "absolute_directions": False},
-            ("residue_type", "position", "atom_accessibility", "torsion"),
+            ("residue_type", "atom_position", "atom_accessibility", "torsion"),
             92_385_371,
         ),
     ],
@@ -212,12 +212,12 @@ def test_variants_are_invariant_too(ubiquitin, options):
 def test_displacements_turn_with_the_structure(ubiquitin):
     torch.manual_seed(0)
     encoder = VabsnetEncoder(VabsnetConfig(**TINY)).double().eval()
-    head = encoder.make_readout({"position": 3}).double()
+    head = encoder.make_readout({"atom_position": 3}).double()
     turn = np.linalg.qr(np.random.default_rng(1).standard_normal((3, 3)))[0]
     turn *= np.linalg.det(turn)
     position = ubiquitin.position.astype(np.float64)
     first, second = (
-        head(encode(encoder, ubiquitin.replace(position=x)))["position"] for x in (position, position @ turn.T - 30)
+        head(encode(encoder, ubiquitin.replace(position=x)))["atom_position"] for x in (position, position @ turn.T - 30)
     )
     assert first.abs().max() > 1e-3
     assert torch.allclose(first @ torch.from_numpy(turn).T, second, atol=1e-10)
@@ -265,8 +265,8 @@ def test_compat_refuses_short_chains(ubiquitin):
 
 def test_published_names():
     assert our_name("molecule_encoder.layers.3.aa_attn.linear_o.bias") == "encoder.layers.3.atom.attention.output.bias"
-    assert our_name("atom_pos_head.force_proj3.weight") == "heads.position.force.2.weight"
-    assert our_name("atom_pos_head.linear_bias.bias") == "heads.position.bias.bias"
+    assert our_name("atom_pos_head.force_proj3.weight") == "heads.atom_position.force.2.weight"
+    assert our_name("atom_pos_head.linear_bias.bias") == "heads.atom_position.bias.bias"
     assert our_name("something.else") == "something.else"
     centres = {"rr_se3_invariant_kernel.gaussian.mean": torch.linspace(0, 9, 16)}
     assert from_published(centres) == {}

@@ -106,7 +106,7 @@ def test_a_batch_of_two_chains(oracle):
 
 def check_heads(batch, answers, expected):
     close(answers["residue_type"][batch.residue_type == 22], expected["out/residue_type_logits"], INSIDE)
-    close(batch.position + answers["position"], expected["out/atom_pos_pred"], POSITION)
+    close(batch.position + answers["atom_position"], expected["out/atom_pos_pred"], POSITION)
     close(answers["atom_accessibility"], expected["out/sasa_pred"], INSIDE)
     close(answers["sites"], expected["out/pocket_logits"], INSIDE)
     torsion = answers["torsion"]

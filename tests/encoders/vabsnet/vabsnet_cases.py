@@ -17,7 +17,7 @@ CASES = (
     "base_smpc_1l2y", "base_smpc_2axd", "base_smpc_5eil_damaged", "base_sites_1l2y", "relative_only_smpc_1l2y",
     "preln_smpc_1l2y", "residue_only_smpc_1l2y",
 )  # fmt: skip
-HEADS = ("residue_type", "position", "torsion", "atom_accessibility", "sites", "graph")
+HEADS = ("residue_type", "atom_position", "torsion", "atom_accessibility", "sites", "graph")
 
 
 @dataclass
@@ -111,9 +111,14 @@ def read_model(oracle, name) -> VabsnetForPretraining:
     config = config_of(oracle, name)
     heads = HEADS if not config.residue_only else HEADS[:-1]
     model = VabsnetForPretraining(config, heads, classes=320)
-    kind = next(k for k in ("relative_only", "residue_only", "preln", "base") if name.startswith(k))
-    load_state(model, load_file(oracle / "vabsnet" / f"weights_{kind}.safetensors"))
+    load_state(model, read_weights(oracle, name))
     return model.eval()
+
+
+def read_weights(oracle, name):
+    """The tensors of a case under their published names."""
+    kind = next(k for k in ("relative_only", "residue_only", "preln", "base") if name.startswith(k))
+    return load_file(oracle / "vabsnet" / f"weights_{kind}.safetensors")
 
 
 def prepare_cases(model, cases):

@@ -8,9 +8,9 @@ from plait.encoders.blocks.gaussians import TypeAffineGaussians
 from plait.encoders.blocks.initialisation import linear
 from plait.encoders.vabsnet.configuration import VabsnetConfig
 from plait.encoders.vabsnet.directions import code_width, direction_code
-from plait.encoders.vabsnet.features import REACH, SPECIAL_REACH
 from plait.encoders.vabsnet.graph import Track
 from plait.encoders.vabsnet.published import PAIR_FACTOR, PAIRS
+from plait.encoders.vabsnet.tracks import REACH, SPECIAL_REACH
 
 
 class EdgeEncoder(nn.Module):

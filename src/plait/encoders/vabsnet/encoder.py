@@ -35,7 +35,7 @@ class VabsnetEncoder(Encoder):
     summary = "residues and all atoms in one network of sparse attention along neighbour lists"
     reference = VABSNET.at("section 3, bi-level representation")
     Config = VabsnetConfig
-    atom_heads = ("position", "atom_accessibility")
+    atom_heads = ("atom_position", "atom_accessibility")
 
     def __init__(self, config: VabsnetConfig):
         super().__init__()
@@ -72,26 +72,27 @@ class VabsnetEncoder(Encoder):
 
 
 class VabsnetReadout(nn.Module):
-    """Vabs-Net's own heads: for each residue, and "position" [A, 3] and "atom_accessibility" [A, 1] for each atom.
+    """Vabs-Net's own heads: for each residue, and "atom_position" [A, 3] (displacements in angstrom, which turn with
+    the structure) and "atom_accessibility" [A, 1] for each atom.
 
     "residue_type" has the columns of `vocabulary.RESIDUES` when 20 are asked for, and those of the published
-    vocabulary when 25 are.
+    vocabulary when 25 are. With `compat` the published losses' other nodes are there too: "atom_is_node" [A], and of
+    the special nodes "special_position" [B, S, 3] as they are, "special_displacement" and "special_accessibility".
     """
 
     def __init__(self, config: VabsnetConfig, heads: dict[str, int]):
         super().__init__()
-        self.classes = heads
+        self.config, self.classes = config, heads
         self.heads = nn.ModuleDict({name: make_head(name, config, width) for name, width in heads.items()})
 
     def forward(self, representation: VabsnetRepresentation) -> dict[str, torch.Tensor]:
-        answers = {}
+        output, batch = representation.output, representation.batch
+        answers, of_nodes = {}, {}
         for name, head in self.heads.items():
-            if name == "position":
-                moves = displacements(head, representation.output, representation.batch)
-                answers[name] = torch.cat([moves, moves.new_zeros(1, 3)])[representation.batch.atom_rows]
+            if name == "atom_position":
+                of_nodes[name] = displacements(head, output, batch)
             elif name == "atom_accessibility":
-                nodes = representation.output.nodes
-                answers[name] = torch.cat([head(nodes), nodes.new_zeros(1, 1)])[representation.batch.atom_rows]
+                of_nodes[name] = head(output.nodes)
             elif name == "torsion":
                 answers[name] = head(representation.residue).flatten(-2)
             else:
@@ -99,4 +100,13 @@ class VabsnetReadout(nn.Module):
         if self.classes.get("residue_type", RESIDUE_TYPES) < RESIDUE_TYPES:
             columns = torch.as_tensor(TO_PUBLISHED[: self.classes["residue_type"]])
             answers["residue_type"] = answers["residue_type"][:, columns.to(answers["residue_type"].device)]
+        for name, values in of_nodes.items():
+            answers[name] = torch.cat([values, values.new_zeros(1, values.shape[1])])[batch.atom_rows]
+        if self.config.compat and of_nodes:
+            answers["atom_is_node"] = batch.atom_rows < len(output.nodes)
+            special = batch.global_rows[:, None] + torch.arange(self.config.special_nodes, device=output.nodes.device)
+            answers["special_position"] = batch.position[special]
+            for name, values in of_nodes.items():
+                kind = {"atom_position": "displacement", "atom_accessibility": "accessibility"}[name]
+                answers[f"special_{kind}"] = values[special]
         return answers

@@ -35,12 +35,12 @@ class TorsionHead(nn.Module):
         return self.linear_out(F.gelu(s)).unflatten(-1, (TORSIONS, 2))
 
 
-HEADS = ("residue_type", "position", "torsion", "atom_accessibility", "sites", "graph")
+HEADS = ("residue_type", "atom_position", "torsion", "atom_accessibility", "sites", "graph")
 
 
 def make_head(name: str, config: VabsnetConfig, outputs: int = 0) -> nn.Module:
     """A head by name; `outputs` is for "graph" and for names that are not among `HEADS`."""
-    if name == "position":
+    if name == "atom_position":
         return PositionHead(config)
     if name == "torsion":
         return TorsionHead(config)
@@ -58,7 +58,7 @@ class VabsnetForPretraining(nn.Module):
     def __init__(
         self,
         config: VabsnetConfig,
-        heads: tuple[str, ...] = ("residue_type", "position", "atom_accessibility", "torsion"),
+        heads: tuple[str, ...] = ("residue_type", "atom_position", "atom_accessibility", "torsion"),
         classes: int = 0,
     ):
         super().__init__()
@@ -67,12 +67,12 @@ class VabsnetForPretraining(nn.Module):
         self.heads = nn.ModuleDict({name: make_head(name, config, classes) for name in heads})
 
     def forward(self, batch: VabsnetBatch) -> tuple[VabsnetOutput, dict[str, torch.Tensor]]:
-        """The encoder's output, and by head: "residue_type" logits [M, 25] of all nodes, "position" displacements
+        """The encoder's output, and by head: "residue_type" logits [M, 25] of all nodes, "atom_position" displacements
         [M, 3], "torsion" [R, 7, 2] of residues, "atom_accessibility" [M, 1], "sites" [M, 2], "graph" [B, classes]."""
         output = self.encoder(batch)
         answers = {}
         for name, head in self.heads.items():
-            if name == "position":
+            if name == "atom_position":
                 answers[name] = displacements(head, output, batch)
             elif name == "torsion":
                 answers[name] = head(output.nodes[batch.residue_rows[batch.residue_rows < len(output.nodes)]])

@@ -69,10 +69,10 @@ _RENAMINGS = (
     (r"pocket_cls_all\.", "heads.sites."),
     (r"EC_cls\.", "heads.graph."),
     (r"dihedral_cls\.", "heads.torsion."),
-    (r"atom_pos_head\.(q|k|v|linear_bias)(?:_proj)?\.", r"heads.position.{0}."),
-    (r"atom_pos_head\.force_proj(\d)\.", r"heads.position.force.{0}."),
-    (r"atom_pos_head\.layer_norm\.", "heads.position.node_norm."),
-    (r"atom_pos_head\.pair_norm\.", "heads.position.edge_norm."),
+    (r"atom_pos_head\.(q|k|v|linear_bias)(?:_proj)?\.", r"heads.atom_position.{0}."),
+    (r"atom_pos_head\.force_proj(\d)\.", r"heads.atom_position.force.{0}."),
+    (r"atom_pos_head\.layer_norm\.", "heads.atom_position.node_norm."),
+    (r"atom_pos_head\.pair_norm\.", "heads.atom_position.edge_norm."),
 )
 
 _CENTRES = re.compile(r"(aa|rr)_se3_invariant_kernel\.gaussian\.mean")
@@ -87,7 +87,7 @@ def our_name(published: str) -> str:
             groups = [_TRACKS.get(group, group) for group in found.groups()]
             if "force" in ours:
                 groups = [str(int(groups[0]) - 1)]
-            if ours == "heads.position.{0}.":
+            if ours == "heads.atom_position.{0}.":
                 groups = [_ATTENTION[groups[0]]]
             rest = published[found.end() :]
             if ours.endswith("attention."):
