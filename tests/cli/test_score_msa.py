@@ -8,7 +8,7 @@ import pytest
 
 import plait.models.loading
 from plait.cli.main import main
-from plait.models.model import Scoring
+from plait.models.scoring import Scoring
 from plait.structure.reading import read_structure
 
 
