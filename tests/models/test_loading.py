@@ -11,6 +11,7 @@ from plait.encoders.base import EncoderWithHeads
 from plait.encoders.neighbourhood import NeighbourhoodEncoder
 from plait.encoders.prosst import ProsstConfig, ProsstForMaskedLM
 from plait.errors import InputError
+from plait.models.ensemble import Ensemble
 from plait.models.loading import load, save
 from plait.models.model import Model
 from plait.models.scoring import Scoring, site_weight
@@ -183,3 +184,28 @@ def test_exposure_weighs_burial_and_area_together(protein):
     )  # fmt: skip
     alone = site_weight(bare, Scoring(weighting="exposure"))
     assert np.allclose(alone, ((0.3 + buried) / 1.3) ** 2, atol=1e-6)
+
+
+def test_an_ensemble_is_the_mean_of_its_members(model, stable, protein, tmp_path):
+    scoring = Scoring(head="profile", weighting="burial", stability=1.5)
+    both = Ensemble("both", [model, stable], scoring, {})
+    score, spread = both.scores(protein)
+    one, other = model.outputs(protein), stable.outputs(protein)
+    profile, stability = (one["profile"] + other["profile"]) / 2, other["stability"]
+    wild_type, weight = int(protein.residue_type[26]), both.site_weight(protein)[26]
+
+    def gain(values):
+        return float(values[26, 7] - values[26, wild_type])
+
+    expected = weight * gain(profile) + 1.5 * gain(stability)
+    assert score[26, 7] == pytest.approx(expected, abs=1e-5)
+    assert np.array_equal(both.score_matrix(protein), score)
+    # the members differ in their profiles only: half the difference is the standard deviation of two values
+    assert spread[26, 7] == pytest.approx(weight * abs(gain(one["profile"]) - gain(other["profile"])) / 2, abs=1e-5)
+    save(both, tmp_path / "both")
+    again = load(tmp_path / "both")
+    assert np.array_equal(again.score_matrix(protein), score)
+    shutil.rmtree(tmp_path / "both" / "tiny")
+    with pytest.raises(InputError, match=r"member.*tiny"):
+        load(tmp_path / "both")
+    assert model.scores(protein)[1] is None

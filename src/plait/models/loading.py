@@ -8,6 +8,7 @@ from plait.config import from_dict, to_dict
 from plait.data.base import short_digest
 from plait.errors import InputError, closest
 from plait.models.catalogue import DEFAULT, bundled
+from plait.models.ensemble import Ensemble
 from plait.models.model import Model
 from plait.models.pickles import is_pickle, refusal
 from plait.models.scoring import Scoring
@@ -66,10 +67,15 @@ def save(model: Model, folder) -> None:
     from plait.models.networks import save_network
 
     folder = Path(folder)
-    save_network(model.network, folder)
-    if model.tokenizer is not None:
-        model.tokenizer.save(folder / "tokenizer")
     record = {"format": 1, "name": model.name, "scoring": to_dict(model.scoring), "card": model.card}
+    if isinstance(model, Ensemble):
+        record["members"] = [member.name for member in model.members]
+        for member in model.members:
+            save(member, folder / member.name)
+    else:
+        save_network(model.network, folder)
+        if model.tokenizer is not None:
+            model.tokenizer.save(folder / "tokenizer")
     part = folder / ".model.json.part"
     part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     part.replace(folder / "model.json")
@@ -78,16 +84,14 @@ def save(model: Model, folder) -> None:
 def _read(folder: Path, name: str, tokenizer) -> Model:
     from plait.models.networks import read_network, structure_of
 
+    record = _record(folder)
+    scoring = from_dict(Scoring, record.get("scoring", {}), file=folder / "model.json", place="scoring")
+    if record.get("members"):
+        members = [_read(_member(folder, str(one)), str(one), tokenizer) for one in record["members"]]
+        return Ensemble(record.get("name", name), members, scoring, record.get("card", {}))
     weights = folder / "model.safetensors"
     network = read_network(folder)
     structure = structure_of(network)
-    record = {}
-    if (folder / "model.json").is_file():
-        try:
-            record = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise InputError("cannot be read as JSON", file=folder / "model.json", got=error) from None
-    scoring = from_dict(Scoring, record.get("scoring", {}), file=folder / "model.json", place="scoring")
     if tokenizer is not None:
         tokenizer = load_tokenizer(tokenizer)
     elif (folder / "tokenizer").is_dir():
@@ -105,6 +109,27 @@ def _read(folder: Path, name: str, tokenizer) -> Model:
     card = record.get("card") or {"name": name, "trained_on": "not stated: a folder of the published layout"}
     digest = short_digest(weights.read_bytes())
     return Model(record.get("name", name), network, tokenizer, scoring, card, digest)
+
+
+def _record(folder: Path) -> dict:
+    """The content of model.json; empty where there is none, as in the published layout."""
+    file = folder / "model.json"
+    if not file.is_file():
+        return {}
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError("cannot be read as JSON", file=file, got=error) from None
+
+
+def _member(folder: Path, name: str) -> Path:
+    """The folder of a member of an ensemble: within the ensemble's own, or beside it as the bundled ones are."""
+    for place in (folder / name, folder.parent / name):
+        if (place / "model.safetensors").is_file():
+            return place
+    raise InputError(
+        "a member of the ensemble is not there", file=folder, got=name, expected=f"a folder {name} in it or beside it"
+    )
 
 
 def load_tokenizer(tokenizer):

@@ -62,12 +62,23 @@ class Model:
         return site_weight(protein, self.scoring)
 
     def score_matrix(self, protein: Protein, masked=None, homologs: Homologs | None = None) -> np.ndarray:
-        """Score of every single substitution: float32 [R, 20], 0 for the wild type, NaN where it is unknown.
+        """Score of every single substitution of one chain: float32 [R, 20], 0 for the wild type, NaN where it is
+        unknown; see `combine`."""
+        return self.scores(protein, masked, homologs)[0]
+
+    def scores(
+        self, protein: Protein, masked=None, homologs: Homologs | None = None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """`score_matrix`, and how far the score is uncertain, float32 [R, 20]: the standard deviation over the members
+        of an ensemble; None for a single network."""
+        return self.combine(protein, self.outputs(protein, masked), homologs), None
+
+    def combine(self, protein: Protein, found: dict[str, np.ndarray], homologs: Homologs | None = None) -> np.ndarray:
+        """The scores that outputs make: float32 [R, 20].
 
         log p(mutated) - log p(wild type), times the site's weight; plus what the stability head adds.
         With `homologs` of the chain the probabilities are first mixed with theirs (`plait.data.site_profiles.mixed`).
         """
-        found = self.outputs(protein, masked)
         known = protein.residue_type != UNKNOWN
         rows, wild_type = np.arange(len(protein)), np.where(known, protein.residue_type, 0).astype(np.int64)
 

@@ -1,6 +1,7 @@
 """How a model's outputs become scores of substitutions, and how much each site counts."""
 
 import dataclasses
+import functools
 from typing import Literal
 
 import numpy as np
@@ -42,6 +43,7 @@ class Scoring:
         return {"residue": "residue_type"}.get(self.head, self.head)
 
 
+@functools.lru_cache(maxsize=8)
 def site_weight(protein: Protein, scoring: Scoring) -> np.ndarray:
     """What the log-odds of each residue are multiplied by: float32 [R], above 0 and at most 1.
 
