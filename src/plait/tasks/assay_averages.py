@@ -9,6 +9,8 @@ import dataclasses
 
 import numpy as np
 
+from plait.tasks.bootstrap import bootstrapped_ratio, ratio
+
 MEAN, AGGREGATED = "mean", "aggregated"
 
 
@@ -73,14 +75,14 @@ def _averages(matrix: np.ndarray, layout: Layout, seed: int, resamples: int) -> 
     """Value [M] and standard error [M] of each average."""
     generator = np.random.default_rng(seed)
     total, count = _per_protein(matrix, layout.protein)
-    value, draws = _bootstrapped(total, count, generator, resamples)
+    value, draws = bootstrapped_ratio(total, count, generator, resamples)
     found = {MEAN: (value, _spread(draws, (count > 0).sum(0) > 1))}
     types, varies = {}, {}
     for selection in np.unique(layout.selection):
         here = layout.selection == selection
         total, count = _per_protein(matrix[here], layout.protein[here])
         seen = np.minimum(count, 1)  # a protein counts once, with the mean of its assays
-        types[selection] = _bootstrapped(total / np.maximum(count, 1), seen, generator, resamples)
+        types[selection] = bootstrapped_ratio(total / np.maximum(count, 1), seen, generator, resamples)
         varies[selection] = seen.sum(0) > 1
     value, draws = (_mean_over_types(np.stack(parts)) for parts in zip(*types.values()))
     found[AGGREGATED] = value, _spread(draws, np.any(list(varies.values()), axis=0))
@@ -97,20 +99,9 @@ def _per_protein(matrix: np.ndarray, protein: np.ndarray) -> tuple[np.ndarray, n
     return total, count
 
 
-def _bootstrapped(total: np.ndarray, count: np.ndarray, generator, resamples: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean [M], and the means [B, M] when proteins are drawn with replacement."""
-    proteins = len(total)
-    drawn = generator.multinomial(proteins, np.full(proteins, 1 / proteins), size=resamples).astype(np.float64)
-    return _ratio(total.sum(0), count.sum(0)), _ratio(drawn @ total, drawn @ count)
-
-
-def _ratio(total: np.ndarray, count: np.ndarray) -> np.ndarray:
-    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
-
-
 def _mean_over_types(parts: np.ndarray) -> np.ndarray:
     """Mean over the first axis of what is there; NaN where nothing is."""
-    return _ratio(np.nan_to_num(parts).sum(0), np.isfinite(parts).sum(0))
+    return ratio(np.nan_to_num(parts).sum(0), np.isfinite(parts).sum(0))
 
 
 def _spread(draws: np.ndarray, varies: np.ndarray) -> np.ndarray:
