@@ -19,7 +19,7 @@ from scipy.special import gammaln
 from scipy.stats import spearmanr
 
 from plait.data.corpus import Corpus, CorpusConfig
-from plait.data.site_profiles import PSEUDOCOUNTS, background, conditional, mixed
+from plait.data.site_profiles import PSEUDOCOUNTS, background, conditional, mixed, profile
 from plait.data.stability import Stability, StabilityConfig
 from plait.models.loading import load
 from plait.structure.vocabulary import UNKNOWN
@@ -149,6 +149,11 @@ def stability_section(model) -> list[str]:
     for share in SHARES:
         cells = [f"{np.mean([ranked(one, prior, share) for one in proteins]):.3f}" for prior in TRIED]
         lines.append(f"| {share:g} | " + " | ".join(cells) + " |")
+    alone = np.mean([correlation(one, np.log(profile(one["count"]))) for one in proteins])
+    lines += [
+        "",
+        f"Log-odds of the alignment alone (BLOSUM62 pseudocounts) times the same site weights: {alone:.3f}.",
+    ]
     lines += ["", "By depth and share, with B = 14:", ""]
     lines.append("| median depth | proteins | " + " | ".join(f"{share:g}" for share in SHARES) + " |")
     lines.append("| --- | ---: |" + " ---: |" * len(SHARES))
@@ -197,8 +202,12 @@ def measured_proteins(model):
 
 
 def ranked(one: dict, prior: float, share: float) -> float:
-    """Spearman correlation of a protein's scores with its measured stabilities."""
-    log_p = mixed(one["log_p"], one["count"], prior=prior, share=share)
+    """Spearman correlation of a protein's mixed scores with its measured stabilities."""
+    return correlation(one, mixed(one["log_p"], one["count"], prior=prior, share=share))
+
+
+def correlation(one: dict, log_p: np.ndarray) -> float:
+    """Spearman correlation of weighted log-odds with a protein's measured stabilities."""
     score = (log_p - np.take_along_axis(log_p, one["own"][:, None], 1)) * one["weight"][:, None]
     measured = np.isfinite(one["stability"])
     return float(spearmanr(score[measured], one["stability"][measured])[0])
