@@ -207,12 +207,17 @@ def test_dropout_is_on_in_training_only():
 
 @torch.no_grad()
 def test_kept_tables_follow_the_weights():
-    """Position tables are kept between calls; changed weights, another length and another dtype are noticed."""
+    """Position tables are kept from a length's second time on; changed weights, length and dtype are noticed."""
     model = make()
     ids, structure, mask = draw(SMALL, (40,))
+    kept = model.prosst.encoder.layer[1].attention.self.tables
     before = model(ids, structure, mask).logits
-    assert len(model.prosst.encoder.layer[1].attention.self._kept_tables) == 2
+    assert not kept.kept
     assert torch.equal(before, model(ids, structure, mask).logits)
+    assert [table.shape[1] for table in kept.kept.values()] == [2 * ids.shape[1] - 1] * 2
+    for length in (ids.shape[1], 9):  # a shorter one reads the middle of what is kept
+        expected, _ = masked_lm(model.state_dict(), SMALL, ids[:, :length], structure[:, :length])
+        assert (model(ids[:, :length], structure[:, :length]).logits - expected).abs().max() < 1e-4
     model.prosst.encoder.layer[0].attention.self.pos_proj.weight.mul_(3)
     expected, _ = masked_lm(model.state_dict(), SMALL, ids, structure, mask)
     assert (model(ids, structure, mask).logits - expected).abs().max() < 1e-4

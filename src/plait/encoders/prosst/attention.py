@@ -16,15 +16,13 @@ from torch.nn import functional as F
 
 from plait.encoders.prosst.attention_batch import attend_batch
 from plait.encoders.prosst.configuration import ProsstConfig
+from plait.encoders.prosst.position_tables import PositionTables
 
 BLOCK = 128
 """Query or key rows that meet the position table at a time."""
 
-SCORE_BYTES = 4 * 2**20
-"""Memory for the scores of the heads that are computed together, in inference."""
-
-CACHE_BYTES = 4 * 2**20
-"""Projected position tables of one layer are kept between calls in inference as far as this goes."""
+SCORE_BYTES = 640 * 2**10
+"""Memory for the scores that the heads computed together have in a block, in inference: they stay in a core's cache."""
 
 
 class ProsstSelfAttention(nn.Module):
@@ -41,10 +39,8 @@ class ProsstSelfAttention(nn.Module):
         self.heads = config.num_attention_heads
         self.head_size = config.head_size
         self.scale = 1 / math.sqrt(config.head_size * (1 + len(config.pos_att_type)))
-        self.reach = config.table_reach
         self.corrected = config.structure_to_residue == "corrected"
         self.dropout = config.attention_probs_dropout_prob
-        self.position_dropout = config.hidden_dropout_prob
         self.query = nn.Linear(width, width)
         self.key = nn.Linear(width, width)
         self.value = nn.Linear(width, width)
@@ -54,11 +50,11 @@ class ProsstSelfAttention(nn.Module):
         self.ss_q_proj = nn.Linear(width, width) if config.has_term("ss2aa") else None
         rotary = config.position_embedding_type == "rotary" and config.relative_attention
         self.rotary_embeddings = RotaryEmbeddings(config.head_size) if rotary else None
-        self._kept_tables = {}
+        self.tables = PositionTables(self.heads, config.table_reach, self.scale, config.hidden_dropout_prob)
 
     def forward(self, hidden, structure, positions, mask, spans, return_probabilities=False):
         left, right, query, key, value = self._vectors(hidden, structure)
-        tables = self._tables(positions, hidden.shape[1])
+        tables = self.tables(positions, hidden.shape[1], self.pos_proj, self.pos_q_proj, self.training)
         dropout = self.dropout if self.training else 0.0
         if mask.dim() == 3 or return_probabilities:
             context, probabilities = attend_dense(left, right, query, key, value, tables, mask, dropout)
@@ -104,48 +100,6 @@ class ProsstSelfAttention(nn.Module):
                 left, right = torch.cat((query, key), -1), torch.cat((right, query), -1)
         return left, right, query, key, value
 
-    # -- position tables
-
-    def _tables(self, positions, length):
-        """Projected rows of the position table for distances, (H, 2 L - 1, c) each, or None.
-
-        The first is for residue -> position: row d + L - 1 is for j - i = d. The second is for position -> residue:
-        row e + L - 1 is for i - j = e. Beyond the table its end rows repeat. In inference they are constant, and kept
-        from call to call as far as `CACHE_BYTES` goes.
-        """
-        if self.pos_proj is None and self.pos_q_proj is None:
-            return None, None
-        distance = torch.arange(1 - length, length, device=positions.device)
-        row = (distance + self.reach).clamp(0, 2 * self.reach - 1)
-        first, last = max(0, self.reach + 1 - length), min(2 * self.reach, self.reach + length) - 1
-        # only as many rows as there are distances are projected, and dropped out
-        needed = F.dropout(positions[first : last + 1], self.position_dropout, self.training)
-        inference = not (torch.is_grad_enabled() or self.training)
-        size = len(row) * self.heads * self.head_size * positions.element_size()
-        room = CACHE_BYTES // max(1, size) if inference else 0
-        found, kept = [], {}
-        for layer, rows in ((self.pos_proj, row.flip(0) - first), (self.pos_q_proj, row - first)):
-            if layer is None:
-                found.append(None)
-                continue
-            parameters = (positions, *layer.parameters())
-            if room > len(kept) and not any(p.is_inference() for p in parameters):
-                # an optimiser step, a loaded state or a move to another device or dtype changes one of these
-                state = (length, *((p.data_ptr(), p._version, p.dtype, p.device) for p in parameters))
-                before, table = self._kept_tables.get(layer, (None, None))
-                kept[layer] = (state, table if before == state else self._project(layer, needed, rows))
-                found.append(kept[layer][1])
-            else:
-                found.append(self._project(layer, needed, rows))
-        self._kept_tables = kept
-        return tuple(found)
-
-    def _project(self, layer, positions, rows):
-        projected = layer(positions)
-        if layer is self.pos_q_proj:
-            projected = projected.mul_(self.scale)
-        return projected.unflatten(-1, (self.heads, self.head_size)).transpose(0, 1).index_select(1, rows)
-
 
 class RotaryEmbeddings(nn.Module):
     """Rotation of queries and keys by their position (halves convention)."""
@@ -175,10 +129,10 @@ def attend(left, right, query, key, value, tables, key_bias=None):
     """Attention of one sequence without gradients: vectors (H, L, .), tables (H, 2 L' - 1, c) with L' >= L; gives
     (L, D).
 
-    Few heads are computed together, and the largest thing made is their (heads, L, L).
+    Few heads are computed together, and the largest thing made is their (heads, L, L + 127) of position -> residue.
     """
     heads, length = value.shape[:2]
-    together = max(1, min(heads, SCORE_BYTES // max(1, length * length * value.element_size())))
+    together = max(1, min(heads, SCORE_BYTES // max(1, BLOCK * length * value.element_size())))
     context = value.new_empty(length, heads, value.shape[2])
     for first in range(0, heads, together):
         some = slice(first, first + together)
@@ -193,20 +147,25 @@ def _attend_heads(left, right, query, key, value, towards, backwards, key_bias, 
     tiles = []
     if backwards is not None:
         for start in range(0, length, BLOCK):
-            tiles.append(position_term(key, backwards, start).split(BLOCK, dim=2))
+            tiles.append(position_term(key, backwards, start).transpose(1, 2))
     right = right.transpose(1, 2)
-    for number, block in enumerate(left.split(BLOCK, dim=1)):
+    for start in range(0, length, BLOCK):
+        rows = slice(start, start + BLOCK)
         if towards is not None:
-            score = torch.baddbmm(position_term(query, towards, number * BLOCK), block, right)
+            score = position_term(query, towards, start).baddbmm_(left[:, rows], right)
         else:
-            score = torch.bmm(block, right)
-        for columns, tile in zip(score.split(BLOCK, dim=2), tiles):
-            columns += tile[number].transpose(1, 2)
+            score = torch.bmm(left[:, rows], right)
+        if tiles:
+            whole = torch.empty_like(score, memory_format=torch.contiguous_format)
+            for number, tile in enumerate(tiles):
+                columns = slice(number * BLOCK, (number + 1) * BLOCK)
+                torch.add(score[:, :, columns], tile[:, rows], out=whole[:, :, columns])
+            score = whole
         if key_bias is not None:
             score += key_bias
         probabilities = torch.softmax(score, -1)
         del score
-        context[number * BLOCK : (number + 1) * BLOCK] = torch.bmm(probabilities, value).transpose(0, 1)
+        context[rows] = torch.bmm(probabilities, value).transpose(0, 1)
 
 
 def position_term(vectors, table, start):
