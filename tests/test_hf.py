@@ -24,9 +24,9 @@ import plait.hf  # noqa: E402
 from plait.encoders.prosst.published import load_folder  # noqa: E402
 
 CASES = (
-    "default_max_rel", "full_k20", "full_k512", "large_eps_string_terms", "no_aa2pos", "no_aa2ss", "no_pos2aa",
-    "no_ss2aa", "no_structure", "no_terms", "no_token_dropout", "only_pos", "only_ss", "plain", "plain_listed_terms",
-    "rotary",
+    "default_max_rel", "full_k20", "full_k512", "large_eps_string_terms", "long", "no_aa2pos", "no_aa2ss",
+    "no_pos2aa", "no_ss2aa", "no_structure", "no_terms", "no_token_dropout", "only_pos", "only_ss", "plain",
+    "plain_listed_terms", "rotary",
 )  # fmt: skip
 TOLERANCE = 1e-5
 """Of the oracle's README."""
