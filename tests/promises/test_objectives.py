@@ -9,6 +9,7 @@ import torch
 from plait import registry
 from plait.data.base import Example
 from plait.objectives.base import Sum, total
+from plait.structure.protein import Hetero
 from plait.structure.vocabulary import UNKNOWN
 
 OBJECTIVES = registry.parts("objective")
@@ -35,6 +36,7 @@ def examples(whole, gapped, two_chains, one_residue, backbone_only):
         for kind, share in (("megascale", 0.3), ("curated", 0.02)):
             measured = generator.random(ddg.shape) < share
             labels[f"ddg_{kind}"] = np.where(measured, ddg, np.float32(np.nan))
+        labels["binding_site"] = generator.choice([0, 0, 1, np.nan], len(protein)).astype(np.float32)
         made.append(Example(str(number), protein, labels))
     return made
 
@@ -57,18 +59,19 @@ def visible(view):
     """Everything that an encoder can see of a view, as bytes."""
     parts = []
     for protein, masked, extra in zip(view.proteins, view.masked, view.extras):
-        for field in dataclasses.fields(protein):
-            value = getattr(protein, field.name)
-            if isinstance(value, np.ndarray):
-                parts.append((field.name, value.dtype.str, value.shape, value.tobytes()))
+        for seen in (protein, protein.hetero):
+            for field in dataclasses.fields(seen):
+                value = getattr(seen, field.name)
+                if isinstance(value, np.ndarray):
+                    parts.append((field.name, value.dtype.str, value.shape, value.tobytes()))
         parts.append(masked.tobytes())
         parts.append(sorted((k, np.asarray(v).tobytes()) for k, v in extra.items()))
     return parts
 
 
 def test_no_leak(name, examples):
-    """Other types (and no side chains) where the type is asked, another profile or other stabilities where those are
-    asked: the view that the encoder sees stays bit-identical."""
+    """Other types (and no side chains) where the type is asked, another profile, other stabilities or other sites and
+    no ligands where those are asked: the view that the encoder sees stays bit-identical."""
     objective = make(name)
     before = view_of(objective, examples)
     changed, first = [], 0
@@ -89,6 +92,9 @@ def test_no_leak(name, examples):
         if "stability" in before.weights:
             for kind in ("megascale", "curated"):
                 labels[f"ddg_{kind}"] = np.roll(1 - labels[f"ddg_{kind}"], 5, axis=1)
+        if "binding_site" in before.weights:
+            labels["binding_site"] = 1 - labels["binding_site"]
+            protein = protein.replace(hetero=Hetero.empty())
         changed.append(dataclasses.replace(example, protein=protein, labels=labels))
     after = view_of(objective, changed)
     assert visible(after) == visible(before)
