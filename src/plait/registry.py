@@ -91,14 +91,23 @@ def parts(kind: str) -> dict[str, type]:
 def get(kind: str, name: str) -> type:
     """The part of this kind and name.
 
+    A module that bears the part's name ("dssp", "masked_lm" for masked-lm) is looked into before all are imported.
+
     Raises
     ------
     InputError
         If there is none; the closest name is suggested.
     """
-    if name in _parts[kind]:
-        return _parts[kind][name]
-    discover(kind)
+    if name not in _parts[kind]:
+        _import_namesake(kind, name)
+    if name not in _parts[kind]:
+        discover(kind)
     if name not in _parts[kind]:
         raise unknown_name(kind, name, _parts[kind])
     return _parts[kind][name]
+
+
+def _import_namesake(kind: str, name: str) -> None:
+    module = name.replace("-", "_")
+    if module in {found.name for found in pkgutil.iter_modules(importlib.import_module(PACKAGES[kind]).__path__)}:
+        importlib.import_module(f"{PACKAGES[kind]}.{module}")

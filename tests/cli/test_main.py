@@ -55,6 +55,12 @@ def test_help_is_light(arguments):
     assert loaded_by(f"from plait.cli.main import main\nmain({arguments!r})") == set()
 
 
+def test_tokens_of_a_light_tokenizer_are_light(structures, tmp_path):
+    """The register finds a part in the module of its name, and the networks of its siblings stay where they are."""
+    arguments = ["tokens", str(structures / "1crn.cif"), "--tokenizer", "dssp", "--out", str(tmp_path / "t.fasta")]
+    assert "torch" not in loaded_by(f"from plait.cli.main import main\nassert main({arguments!r}) == 0")
+
+
 def test_a_refused_command_line_is_light():
     program = "from plait.cli.main import main\nassert main(['score', '--no-such-flag']) == 2"
     assert loaded_by(program) == set()
