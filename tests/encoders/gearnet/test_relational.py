@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 from reference_gearnet import gearnet, line_edges
+from scipy.spatial.transform import Rotation
 
 from plait.encoders.blocks.relational import relational_sum, relations
-from plait.encoders.gearnet import GearNetConfig, GearNetEdgeConfig, GearNetEdgeEncoder, GearNetEncoder
+from plait.encoders.gearnet import GearNetConfig, GearNetEdgeConfig, GearNetEdgeEncoder, GearNetEncoder, modeling
 from plait.encoders.gearnet.line_graph import line_graph
 
 
@@ -73,9 +74,10 @@ def test_line_graph_against_all_pairs_of_edges(seed):
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("level", ["residue", "atom"])
-@pytest.mark.parametrize("edge", [True, False])
-def test_the_network_against_the_transcription(edge, level, training, siamdiff):
+@pytest.mark.parametrize("edge", [True, "with equal sums made once", False])
+def test_the_network_against_the_transcription(edge, level, training, siamdiff, monkeypatch):
     """Vectors and gradients in float64, where two right programs agree to rounding."""
+    monkeypatch.setattr(modeling, "SHARED_FROM", 10**6 if edge is True else 1)
     config = (GearNetEdgeConfig if edge else GearNetConfig)(level=level, hidden=(12, 12, 7))
     torch.manual_seed(0)
     encoder = (GearNetEdgeEncoder if edge else GearNetEncoder)(config).double().train(training)
@@ -110,6 +112,41 @@ def test_atom_level_vectors(siamdiff):
     assert torch.allclose(second, output.atom[: len(protein.position)], atol=1e-6)
     rows = torch.from_numpy(np.flatnonzero((protein.residue_of == 0) & (element != "SE")))
     assert torch.allclose(output.residue[0], output.atom[rows].mean(0), atol=1e-6)
+
+
+@pytest.mark.parametrize("encoder", [GearNetEncoder, GearNetEdgeEncoder])
+def test_atom_level_is_invariant(encoder, siamdiff):
+    torch.manual_seed(0)
+    encoder = encoder(encoder.Config(level="atom", hidden=(16, 16))).double().eval()
+    protein = siamdiff.protein("p1")
+    rotation = Rotation.random(random_state=0).as_matrix()
+    moved = protein.with_positions(protein.position.astype(np.float64) @ rotation.T + [10.0, -20.0, 30.0])
+    with torch.no_grad():
+        before, after = (encoder(encoder.prepare([p])) for p in (protein, moved))
+    for name in ("atom", "residue", "protein"):
+        # values reach some tens, so this is the promise's 1e-9 with room for sums in another order
+        assert torch.allclose(getattr(before, name), getattr(after, name), rtol=1e-10, atol=1e-9)
+
+
+@pytest.mark.parametrize("encoder", [GearNetEncoder, GearNetEdgeEncoder])
+def test_atom_level_of_little_is_finite(encoder, siamdiff):
+    """One residue, one atom, C-alphas only: in training, where a single row has no spread to be normalised by."""
+    encoder = encoder(encoder.Config(level="atom", hidden=(16, 16))).train()
+    protein = siamdiff.protein("p1")
+    fields = ("position", "atom_name", "element", "residue_of")
+
+    def only(mask):
+        return protein.replace(**{name: getattr(protein, name)[mask] for name in fields})
+
+    few = [protein.select(np.arange(len(protein)) == 5), only(protein.atom_name == "CA")]
+    few += [only(np.arange(len(protein.position)) == 3), only(np.zeros(len(protein.position), bool))]
+    for part in few:
+        encoder.zero_grad()
+        output = encoder(encoder.prepare([part]))
+        assert output.residue.shape == (len(part), 32) and output.atom.shape == (len(part.position), 32)
+        output.atom.square().sum().backward()
+        assert torch.isfinite(output.atom).all() and torch.isfinite(output.protein).all()
+        assert all(torch.isfinite(p.grad).all() for p in encoder.parameters() if p.grad is not None)
 
 
 def test_residues_without_c_alpha_have_zeros(siamdiff):

@@ -35,9 +35,9 @@ class LineGraph:
     target: torch.Tensor
     bin: torch.Tensor
 
-    def relations(self, bins: int) -> list[Relation]:
-        """The line edges by bin, for `relational_sum` from pairs to pairs."""
-        return relations(self.source, self.target, self.bin, bins, shared=True)
+    def relations(self, bins: int, *, shared: bool = False) -> list[Relation]:
+        """The line edges by bin, for `relational_sum` from pairs to pairs; `shared` as in `blocks.relational`."""
+        return relations(self.source, self.target, self.bin, bins, shared=shared)
 
     def on_edges(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The same between edges, as published: first edge, second edge and bin, int64 [L] each, by the second."""

@@ -14,6 +14,10 @@ from plait.encoders.blocks.relational import Relation, relational_sum, relations
 from plait.encoders.gearnet.configuration import GearNetConfig
 from plait.encoders.gearnet.line_graph import LineGraph, line_graph
 
+SHARED_FROM = 256
+"""Width from which it pays to find the sums between edges that are equal: they are a tenth, and finding them costs as
+much as the products that they save at half this width."""
+
 
 class BatchNorm(nn.BatchNorm1d):
     """Batch normalisation that uses the running statistics for a single row, which has no spread of its own."""
@@ -92,7 +96,8 @@ class GearNet(nn.Module):
             order = (source * nodes + target).argsort(stable=True)
             edge, source, target, relation = edge[order], source[order], target[order], relation[order]
             lines = line_graph(source, target, position, config.angle_bins)
-            between, row = lines.relations(config.angle_bins), torch.arange(len(source), device=source.device)
+            between = lines.relations(config.angle_bins, shared=max(config.hidden) >= SHARED_FROM)
+            row = torch.arange(len(source), device=source.device)
             from_edges = relations(row, target, relation, count)
         x, hidden = node, []
         for number, layer in enumerate(self.layers):
