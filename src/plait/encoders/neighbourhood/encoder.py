@@ -17,7 +17,8 @@ from plait.encoders.neighbourhood.geometry import (
 )
 from plait.encoders.neighbourhood.modeling import Layer, Layout
 from plait.errors import InputError
-from plait.registry import Reference, register
+from plait.references import VABSNET
+from plait.registry import register
 from plait.structure.geometry import bonded
 from plait.structure.neighbours import nearest
 from plait.structure.vocabulary import UNKNOWN
@@ -76,14 +77,7 @@ class NeighbourhoodEncoder(Encoder):
 
     name = "neighbourhood"
     summary = "attention of residues to their nearest ones with distances, directions and relative frames"
-    reference = Reference(
-        "Wu J, Liu Z, Wang Y et al.",
-        "Pre-training of protein structure encoders with vector-aware attention and span masks (Vabs-Net, SMPC)",
-        "ICML",
-        2024,
-        None,
-        "residue track; plait's own reduction of it",
-    )
+    reference = VABSNET.at("the residue track; plait's own reduction of it")
     Config = NeighbourhoodConfig
 
     def __init__(self, config: NeighbourhoodConfig):

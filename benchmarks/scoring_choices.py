@@ -1,0 +1,120 @@
+"""How scores are made of predictions, chosen without any mutational scan.
+
+    python benchmarks/scoring_choices.py --data ../shared/data
+
+1. What log-odds are multiplied by, on measured stability of proteins that the zero-shot members did not learn from:
+   mean Spearman over proteins of training and validation clusters (near_dms = 0, at least 20 rows).
+2. One pass, masked passes, or several models, on validation chains of the corpus: cross-entropy against the profile
+   (weight: square root of the effective sequences, up to 30), and the mean over chains of Spearman's correlation of
+   predicted log-odds with those of the profile.
+
+Writes docs/results/scoring_choices.md.
+"""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from plait.data.corpus import Corpus, CorpusConfig
+from plait.data.stability import Stability, StabilityConfig
+from plait.data.stability_ranking import less_wild_type, rank_stability
+from plait.models.loading import load
+from plait.models.scoring import Scoring, site_weight
+
+GEOMETRY, TOKENS = "plait-geometry", "plait-small"
+PASSES, HIDDEN = 6, 0.15
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--chains", type=int, default=100)
+    parser.add_argument("--out", type=Path, default=Path("docs/results/scoring_choices.md"))
+    options = parser.parse_args()
+    geometry, tokens = load(GEOMETRY), load(TOKENS)
+    lines = ["# How scores are made of predictions", "", *__doc__.split("\n\n")[2].splitlines(), ""]
+    lines += [f"Command: `{shlex.join(['python', 'benchmarks/scoring_choices.py', *sys.argv[1:]])}`", ""]
+    lines += [f"## Site weights ({GEOMETRY}, log-odds of its profiles)", "", *weights_table(geometry, options), ""]
+    lines += ["## Passes and models", "", *passes_table(geometry, tokens, options), ""]
+    options.out.write_text("\n".join(lines))
+    print("\n".join(lines))
+
+
+def weights_table(model, options) -> list[str]:
+    found: dict[str, list] = {}
+    for split in ("train", "valid"):
+        measured = Stability(StabilityConfig(folder=str(options.data / "stability"), split=split, fewest=20))
+        for example in (measured[index] for index in range(len(measured))):
+            protein = example.protein
+            odds = less_wild_type(model.log_probabilities(protein), protein.residue_type)
+            buried = site_weight(protein, Scoring(weighting="burial"))[:, None]
+            area = example.labels["accessibility"]
+            area = np.where(np.isfinite(area), np.clip(area, 0, 1), 1 - buried[:, 0])[:, None]
+            for name, score in {
+                "none": odds,
+                "relative burial": odds * buried,
+                "1 - area (RSALOR)": odds * (1 - area),
+                "their mean": odds * (buried + 1 - area) / 2,
+                "their product": odds * buried * (1 - area),
+                "(0.3 + burial) (1.3 - area): exposure": odds * (0.3 + buried) * (1.3 - area),
+                "burial without log-odds": np.broadcast_to(-buried, odds.shape),
+                "area without log-odds": np.broadcast_to(area, odds.shape),
+            }.items():
+                found.setdefault(name, []).append((example, score))
+    lines = ["| log-odds times | mega-scale | curated |", "| --- | --- | --- |"]
+    for name, predictions in found.items():
+        rankings = rank_stability(predictions).values()
+        cells = [f"{one.mean:.3f} ± {one.standard_error:.3f} ({len(one.spearman)})" for one in rankings]
+        lines.append(f"| {name} | {cells[0]} | {cells[1]} |")
+    return lines
+
+
+def passes_table(geometry, tokens, options) -> list[str]:
+    chains = Corpus(CorpusConfig(folder=str(options.data / "corpus"), split="valid", profiles=True, longest=400))
+    generator = np.random.default_rng(0)
+    found: dict[str, list] = {}
+    for index in generator.permutation(len(chains))[: options.chains]:
+        example = chains[int(index)]
+        protein = example.protein
+        once, other = (model.outputs(protein)["profile"] for model in (geometry, tokens))
+        masks = [generator.random(len(protein)) < HIDDEN for _ in range(PASSES)]
+        masked = [geometry.outputs(protein, mask)["profile"] for mask in masks]
+        half = generator.random(len(protein)) < 0.5
+        own = np.where(
+            half[:, None], geometry.outputs(protein, half)["profile"], geometry.outputs(protein, ~half)["profile"]
+        )
+        for name, values in {
+            f"{GEOMETRY}, nothing hidden": [once],
+            f"{GEOMETRY}, mean of {PASSES} passes with 15 % hidden": masked,
+            "both": [once] * PASSES + masked,
+            f"{GEOMETRY}, each residue hidden in one of two passes": [own],
+            "hidden and not hidden": [once, own],
+            f"{GEOMETRY}, least of all passes": [np.minimum.reduce([once, *masked])],
+            f"{TOKENS}, nothing hidden": [other],
+            f"{GEOMETRY} and {TOKENS}": [once, other],
+        }.items():
+            found.setdefault(name, []).append(judged(np.mean(values, axis=0), example))
+    lines = ["| | cross-entropy | Spearman of log-odds |", "| --- | --- | --- |"]
+    for name, rows in found.items():
+        sums = np.array(rows)
+        lines.append(f"| {name} | {sums[:, 0].sum() / sums[:, 1].sum():.4f} | {sums[:, 2].mean():.4f} |")
+    return lines
+
+
+def judged(log_p: np.ndarray, example) -> tuple[float, float, float]:
+    """Weighted sum of cross-entropies, sum of weights, Spearman's correlation of log-odds."""
+    log_p = log_p - np.log(np.exp(log_p).sum(1, keepdims=True))
+    profile, types = example.labels["profile"], example.protein.residue_type
+    weight = np.sqrt(np.minimum(example.labels["neff"], 30))
+    odds, expected = less_wild_type(log_p, types), less_wild_type(np.log(profile + 1e-4), types)
+    known = np.isfinite(odds)
+    entropy = -(profile * log_p).sum(1)
+    return (entropy * weight).sum(), weight.sum(), spearmanr(odds[known], expected[known])[0]
+
+
+if __name__ == "__main__":
+    main()
