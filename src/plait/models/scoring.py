@@ -33,6 +33,7 @@ class Scoring:
         14.0, "effective sequences that the prediction counts as beside an alignment (docs/results/alignment.md)"
     )
     alignment_share: float = option(0.5, "weight of the log-probabilities with the alignment beside those without it")
+    log_odds: float = option(1.0, "what the weighted log-odds count; 0 for the stability head alone")
     stability: float = option(
         0.0, "what a change of stability by 1 kcal/mol, as the stability head predicts it, adds to the score"
     )
