@@ -89,7 +89,7 @@ class Model:
         if homologs is not None:
             scoring = self.scoring
             log_p = mixed(log_p, homologs.count, prior=scoring.alignment_prior, share=scoring.alignment_share)
-        score = gain(log_p) * self.site_weight(protein)[:, None]
+        score = self.scoring.log_odds * gain(log_p) * self.site_weight(protein)[:, None]
         if self.scoring.stability:
             score = score + self.scoring.stability * gain(found["stability"])
         score[~known] = np.nan
