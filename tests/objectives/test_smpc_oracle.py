@@ -59,16 +59,6 @@ def published_view(oracle, names):
         example, arrays = example_of(oracle, name)
         start = whole([example])
         one = publish(start.proteins[0], start.masked[0], start.extras[0], example, draws_of(example, arrays))
-        one.targets["atom_accessibility"][:] = 0
-        # the recorded areas stand node by node: visible atoms in the order of slots
-        table = np.zeros_like(one.targets["atom_accessibility"])
-        hidden = one.masked
-        visible = (arrays["raw/atom_masks"] > 0) & arrays["raw/atom_masks"][:, 1:2].astype(bool)
-        visible &= ~hidden[:, None] | (np.arange(37) == 1)
-        if "residue_only" in name:
-            visible &= np.arange(37) == 1
-        table[visible] = arrays["target/atom_sas"][: int(visible.sum())]
-        one.targets["atom_accessibility"][:] = table
         shown.append(one)
     return join(whole([example_of(oracle, name)[0] for name in names]), shown)
 
@@ -135,6 +125,12 @@ def test_targets(oracle, name):
     assert np.array_equal(view.weights["torsion"][kept] > 0, mask > 0)
     # float32 storage of ours, and the published unit has 1e-8 under its root
     assert np.abs((view.targets["torsion"][kept] - torsion)[mask > 0]).max() <= 1e-5
+    present = arrays["raw/atom_masks"][arrays["raw/atom_masks"][:, 1] > 0] > 0
+    visible = present & (~view.masked[0][kept][:, None] | (np.arange(37) == 1))
+    if "residue_only" in name:
+        visible &= np.arange(37) == 1
+    areas = view.targets["atom_accessibility"][kept][visible]
+    assert np.abs(areas - arrays["target/atom_sas"][: len(areas)]).max() <= 1e-5
     hidden = view.masked[0][kept]
     types = arrays["target/residue_type"][arrays["in/res_mask"] > 0][: len(hidden)]
     assert np.array_equal(view.targets["residue_type"][kept], types)

@@ -15,6 +15,7 @@ from plait.errors import InputError
 from plait.objectives import smpc_losses as losses
 from plait.objectives.atom_tables import SLOTS, atom_codes, atom_noise, position_table, value_table
 from plait.objectives.base import Objective, View, hide_residues
+from plait.objectives.lee_richards import sliced_area
 from plait.objectives.smpc_published import Draws, show
 from plait.objectives.spans import draw_singles, draw_spans
 from plait.objectives.torsions import NAMES, periodic, torsions
@@ -22,7 +23,7 @@ from plait.references import VABSNET
 from plait.registry import register
 from plait.structure.neighbours import nearest
 from plait.structure.protein import Protein
-from plait.structure.surface import accessible_area, relative_accessibility
+from plait.structure.surface import relative_accessibility
 from plait.structure.vocabulary import BACKBONE, UNKNOWN
 
 KEPT = {"c-alpha": ("CA",), "backbone": BACKBONE, "all": None}
@@ -101,7 +102,8 @@ class Smpc(Objective):
     def corrupt(self, view, examples, generator):
         parts = zip(view.proteins, view.masked, view.extras, examples, strict=True)
         if self.config.compat:
-            return join(view, [publish(*part, Draws.of(generator, self.config.noise)) for part in parts])
+            noise, areas = self.config.noise, self.config.accessibility > 0
+            return join(view, [publish(*part, Draws.of(generator, noise), areas) for part in parts])
         return join(view, [self._hide(*part, generator) for part in parts])
 
     def _hide(self, protein, before, extras, example, generator) -> "Hidden":
@@ -213,20 +215,17 @@ class Hidden:
     weights: dict[str, np.ndarray]
 
 
-def publish(protein, before, extras, example: Example, draws: Draws) -> Hidden:
+def publish(protein, before, extras, example: Example, draws: Draws, areas: bool = True) -> Hidden:
     """One example as the published program shows it, with the chance of a generator or recorded.
 
-    `protein`, the view of objectives before, is passed over: the published program starts from the whole chain. The
-    label "atom_area" [A] of an example, in square angstrom, is taken for its accessibility if it is there.
+    `protein`, the view of objectives before, is passed over: the published program starts from the whole chain.
+    `areas` says whether accessible areas are asked for.
     """
     found = show(example.protein, draws)
     hidden, true = found.hidden, found.clean
     shown = hide_residues(true, hidden, kept=("CA",))
     shown = shown.replace(position=atom_noise(shown, found.noise))
     angles = torsions(example.protein, published=True)
-    area = example.labels.get("atom_area")
-    if area is None:
-        area = accessible_area(example.protein)
     clean = position_table(true)
     there = np.isfinite(clean).all(-1) & np.isfinite(position_table(shown)).all(-1)
     extras = {**extras, "frames": found.frames, "origin": np.zeros(3)}
@@ -237,8 +236,9 @@ def publish(protein, before, extras, example: Example, draws: Draws) -> Hidden:
         "atom_position": clean,
         "torsion": circle(angles),
         "torsion_alike": periodic(true.residue_type),
-        "atom_accessibility": value_table(example.protein, area),
     }
+    if areas:
+        targets["atom_accessibility"] = value_table(true, sliced_area(true))
     weights = {
         "residue_type": hidden.astype(np.float32),
         "position": (there & (hidden & found.sound)[:, None]).astype(np.float32),

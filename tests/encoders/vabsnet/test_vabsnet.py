@@ -216,9 +216,8 @@ def test_displacements_turn_with_the_structure(ubiquitin):
     turn = np.linalg.qr(np.random.default_rng(1).standard_normal((3, 3)))[0]
     turn *= np.linalg.det(turn)
     position = ubiquitin.position.astype(np.float64)
-    first, second = (
-        head(encode(encoder, ubiquitin.replace(position=x)))["atom_position"] for x in (position, position @ turn.T - 30)
-    )
+    poses = [ubiquitin.replace(position=pose) for pose in (position, position @ turn.T - 30)]
+    first, second = (head(encode(encoder, pose))["atom_position"] for pose in poses)
     assert first.abs().max() > 1e-3
     assert torch.allclose(first @ torch.from_numpy(turn).T, second, atol=1e-10)
 

@@ -7,8 +7,11 @@ on the way back, so that what is kept are the lists, the weights, and one vector
 import torch
 from torch.nn import functional as F
 
-CHUNK = 2**22
-"""Values that are gathered at a time."""
+CHUNK = 2**18
+"""Values that are gathered at a time: in a processor's cache."""
+
+CHUNK_ON_DEVICE = 2**26
+"""The same where each step is a kernel to be launched."""
 
 
 def attention_weights(query, key, bias, index, mask=None):
@@ -89,8 +92,9 @@ class GatheredSums(torch.autograd.Function):
 
 
 def _chunks(index, nodes):
-    """Slices of rows, so many that what they gather stays below `CHUNK` values."""
-    rows = max(1, CHUNK // max(1, index.shape[1] * nodes.shape[1] * nodes.shape[2]))
+    """Slices of rows, so many that what they gather stays below so many values."""
+    chunk = CHUNK if nodes.device.type == "cpu" else CHUNK_ON_DEVICE
+    rows = max(1, chunk // max(1, index.shape[1] * nodes.shape[1] * nodes.shape[2]))
     return [slice(first, first + rows) for first in range(0, len(index), rows)]
 
 
