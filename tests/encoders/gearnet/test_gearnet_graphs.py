@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from plait.encoders.blocks.residue_atom_graph import nearest_edges, radius_edges, sequence_places
+from plait.encoders.gearnet import GearNetEdgeConfig, GearNetEdgeEncoder
 from plait.encoders.gearnet.graphs import prepare
 from plait.encoders.gearnet.line_graph import line_graph
 from plait.encoders.gearnet.published import PUBLISHED
@@ -158,3 +159,26 @@ def test_published_vocabulary_drops_selenium(siamdiff):
     assert 10 not in published.atom.tolist()
     assert len(published.atom) == len(protein.position) - 1
     assert len(ours.atom) == len(protein.position)
+
+
+@pytest.mark.parametrize("config", [{}, {"level": "atom"}, {"level": "atom", "compat": True}, {"compat": True}])
+def test_hidden_residues_do_not_show(config, siamdiff):
+    """Another type and another side chain where the type is hidden: the batch stays the same."""
+    protein = siamdiff.protein("p1")
+    hidden = np.arange(len(protein)) % 3 == 0
+    side = hidden[protein.residue_of] & ~np.isin(protein.atom_name, ("N", "CA", "C", "O"))
+    fields = ("position", "atom_name", "element", "residue_of")
+    changed = protein.replace(
+        residue_type=np.where(hidden, (protein.residue_type + 5) % 21, protein.residue_type).astype(np.int8),
+        **{name: getattr(protein, name)[~side] for name in fields},
+    )
+    encoder = GearNetEdgeEncoder(GearNetEdgeConfig(hidden=(8, 8), **config))
+    batches = [encoder.prepare([p], masked=[hidden]) for p in (protein, changed)]
+    batches.append(encoder.prepare([protein], masked=[np.flatnonzero(hidden)]))
+    # numbers of atoms count all that the protein has
+    names = [f.name for f in dataclasses.fields(batches[0]) if f.name not in ("atom", "atom_offsets")]
+    for name in names:
+        first, *others = (getattr(batch, name) for batch in batches)
+        assert all(first is other or torch.equal(first, other) for other in others), name
+    assert (batches[0].residue_column == -1).any()
+    assert not torch.equal(encoder.eval()(batches[0]).residue, encoder(encoder.prepare([protein])).residue)

@@ -5,7 +5,7 @@ import torch
 
 from plait.errors import InputError
 from plait.structure.protein import Protein
-from plait.structure.vocabulary import ELEMENTS
+from plait.structure.vocabulary import BACKBONE, ELEMENTS
 
 
 def elements(protein: Protein) -> np.ndarray:
@@ -13,7 +13,15 @@ def elements(protein: Protein) -> np.ndarray:
     return np.array([_ELEMENT.get(name, 0) for name in protein.element.tolist()], np.int64)
 
 
-def node_atoms(protein: Protein, level: str, element_column: np.ndarray) -> np.ndarray:
+def hidden_residues(protein: Protein, masked) -> np.ndarray:
+    """bool [R]: residues whose type is not to be seen, from bool [R], indices or None."""
+    hidden = np.zeros(len(protein), bool)
+    if masked is not None and len(masked):
+        hidden[np.asarray(masked)] = True
+    return hidden
+
+
+def node_atoms(protein: Protein, level: str, element_column: np.ndarray, hidden: np.ndarray) -> np.ndarray:
     """The atoms that are nodes, int64 [N], ascending.
 
     Parameters
@@ -22,9 +30,12 @@ def node_atoms(protein: Protein, level: str, element_column: np.ndarray) -> np.n
         residue: the C-alpha of each residue that has one; atom: all heavy atoms.
     element_column : int64 [A]
         Negative for atoms that are no nodes at atom level.
+    hidden : bool [R]
+        Residues whose side chains are no nodes either, as they would tell the type.
     """
     if level == "atom":
-        return np.flatnonzero(element_column >= 0)
+        shown = ~hidden[protein.residue_of] | np.isin(protein.atom_name, BACKBONE)
+        return np.flatnonzero((element_column >= 0) & shown)
     atom = np.flatnonzero(protein.atom_name == "CA")
     return atom[np.unique(protein.residue_of[atom], return_index=True)[1]]
 

@@ -8,7 +8,7 @@ import dataclasses
 import numpy as np
 import torch
 
-from plait.encoders.blocks.graph_batches import concatenated, elements, node_atoms
+from plait.encoders.blocks.graph_batches import concatenated, elements, hidden_residues, node_atoms
 from plait.encoders.blocks.residue_atom_graph import edges, sequence_places
 from plait.encoders.blocks.torchdrug import EDGE_TYPE, ELEMENT_COLUMNS, RESIDUE_COLUMN
 from plait.encoders.gearnet.configuration import SEQUENCE_DISTANCES, GearNetConfig
@@ -34,7 +34,7 @@ class GearNetBatch:
     source, target, relation : int64 [E]
         Edges, protein after protein.
     source_type, target_type : int64 [E]
-        Residue types that the feature of an edge names.
+        Residue types that the feature of an edge names; -1 for none.
     sequence_distance : int64 [E]
         At most `SEQUENCE_DISTANCES` - 1, which stands for this and more.
     distance : float64 [E], angstrom
@@ -91,27 +91,34 @@ def _one_hot(column: torch.Tensor, width: int) -> torch.Tensor:
     return column[:, None] == torch.arange(width, device=column.device)
 
 
-def prepare(config: GearNetConfig, proteins) -> GearNetBatch:
+def prepare(config: GearNetConfig, proteins, *, masked=None) -> GearNetBatch:
     """The batch of some proteins.
 
     Nodes are C-alphas or all heavy atoms; residues without a node get none. With `compat`, atoms of elements that the
     published models do not know (selenium above all) are no nodes either.
+
+    Parameters
+    ----------
+    masked : sequence of (bool [R] or indices or None), optional
+        Residues of each protein whose type is hidden: they have no residue column, and at atom level no side chain.
 
     Raises
     ------
     InputError
         If there is no protein.
     """
-    graphs = [_graph(config, protein) for protein in proteins]
+    masked = [None] * len(proteins) if masked is None else masked
+    graphs = [_graph(config, *given) for given in zip(proteins, masked, strict=True)]
     counted = {"source": "node", "target": "node", "residue": "residue", "atom": "atom"}
     return GearNetBatch(**concatenated(graphs, proteins, counted))
 
 
-def _graph(config: GearNetConfig, protein: Protein) -> dict[str, np.ndarray | None]:
+def _graph(config: GearNetConfig, protein: Protein, masked) -> dict[str, np.ndarray | None]:
     """The fields of a `GearNetBatch` for one protein, without offsets."""
     element = elements(protein)
     element = ELEMENT_COLUMNS["atomic number"][element] if config.compat else element
-    atom = node_atoms(protein, config.level, element)
+    hidden = hidden_residues(protein, masked)
+    atom = node_atoms(protein, config.level, element, hidden)
     residue = protein.residue_of[atom].astype(np.int64)
     if config.compat:
         place = np.unique(residue, return_inverse=True)[1]
@@ -121,13 +128,14 @@ def _graph(config: GearNetConfig, protein: Protein) -> dict[str, np.ndarray | No
     source, target = edge.T
     position = protein.position[atom].astype(np.float64)
     kind = protein.residue_type.astype(np.int64)[residue]
-    edge_type = EDGE_TYPE[kind] if config.compat else kind
+    hidden = hidden[residue]
+    edge_type = np.where(hidden, 0, EDGE_TYPE[kind]) if config.compat else np.where(hidden, -1, kind)
     return {
         "position": position,
         "residue": residue,
         "atom": atom if config.level == "atom" else None,
         "element_column": element[atom] if config.level == "atom" else None,
-        "residue_column": RESIDUE_COLUMN[kind] if config.compat else kind,
+        "residue_column": np.where(hidden, -1, RESIDUE_COLUMN[kind] if config.compat else kind),
         "source": source,
         "target": target,
         "relation": relation,

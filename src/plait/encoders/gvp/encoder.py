@@ -33,9 +33,9 @@ class GvpEncoder(Encoder):
         load_state(encoder.gvp, tensors, file=file)
         return encoder.eval()
 
-    def prepare(self, proteins) -> GvpBatch:
-        """See `plait.encoders.gvp.features.prepare`."""
-        return prepare(self.config, proteins)
+    def prepare(self, proteins, *, masked=None, **_) -> GvpBatch:
+        """See `plait.encoders.gvp.features.prepare`; inputs of other families are passed over."""
+        return prepare(self.config, proteins, masked=masked)
 
     @property
     def width(self) -> int:

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import torch
 
-from plait.encoders.blocks.graph_batches import concatenated, elements, node_atoms
+from plait.encoders.blocks.graph_batches import concatenated, elements, hidden_residues, node_atoms
 from plait.encoders.blocks.residue_atom_graph import edges
 from plait.encoders.blocks.torchdrug import ELEMENT_COLUMNS, RESIDUE_COLUMN
 from plait.encoders.gvp.configuration import GvpConfig
@@ -54,36 +54,44 @@ class GvpBatch:
         return dataclasses.replace(self, position=position.to(self.position))
 
 
-def prepare(config: GvpConfig, proteins) -> GvpBatch:
+def prepare(config: GvpConfig, proteins, *, masked=None) -> GvpBatch:
     """The batch of some proteins.
 
     Nodes are C-alphas or all heavy atoms; residues without a node get none. In a published vocabulary, atoms of
     elements that it does not have are no nodes either.
+
+    Parameters
+    ----------
+    masked : sequence of (bool [R] or indices or None), optional
+        Residues of each protein whose type is hidden: they have no residue column, and at atom level no side chain.
 
     Raises
     ------
     InputError
         If there is no protein.
     """
-    graphs = [_graph(config, protein) for protein in proteins]
+    masked = [None] * len(proteins) if masked is None else masked
+    graphs = [_graph(config, *given) for given in zip(proteins, masked, strict=True)]
     counted = {"source": "node", "target": "node", "residue": "residue", "atom": "atom"}
     return GvpBatch(**concatenated(graphs, proteins, counted))
 
 
-def _graph(config: GvpConfig, protein: Protein) -> dict[str, np.ndarray | None]:
+def _graph(config: GvpConfig, protein: Protein, masked) -> dict[str, np.ndarray | None]:
     """The fields of a `GvpBatch` for one protein, without offsets."""
     element = elements(protein)
     if config.vocabulary != "plait":
         element = ELEMENT_COLUMNS[config.vocabulary][element]
-    atom = node_atoms(protein, config.level, element)
+    hidden = hidden_residues(protein, masked)
+    atom = node_atoms(protein, config.level, element, hidden)
     residue = protein.residue_of[atom].astype(np.int64)
     edge, _ = edges(protein.position[atom], residue, protein.chain[residue], config.rules)
+    column = _residue_column(config.vocabulary, protein.residue_type.astype(np.int64)[residue])
     return {
         "position": protein.position[atom].astype(np.float64),
         "residue": residue,
         "atom": atom if config.level == "atom" else None,
         "element_column": element[atom] if config.level == "atom" else None,
-        "residue_column": _residue_column(config.vocabulary, protein.residue_type.astype(np.int64)[residue]),
+        "residue_column": np.where(hidden[residue], -1, column),
         "source": edge[:, 0],
         "target": edge[:, 1],
     }
