@@ -4,10 +4,16 @@ Tolerances are those of the oracle's README, which are the rounding of the publi
 computed here in float64, so that our own rounding does not add to that; kernels and edges in float32, as published.
 """
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
-from vabsnet_cases import CASES, prepare_cases, read_case, read_model
+from safetensors.torch import save_file
+from vabsnet_cases import CASES, config_of, prepare_cases, read_case, read_model, read_weights
+
+from plait.encoders.vabsnet.loading import load_published, load_state
+from plait.errors import InputError
 
 INSIDE, POSITION, TORSION, DIRECTION = 3e-6, 5e-5, 2e-5, 3e-6
 
@@ -114,3 +120,28 @@ def check_heads(batch, answers, expected):
     close(torsion / torsion.norm(dim=-1, keepdim=True), expected["out/torsion"], TORSION)
     if "graph" in answers:
         close(answers["graph"], expected["out/graph_logits"], INSIDE)
+
+
+@pytest.mark.parametrize(
+    "name", ["base_smpc_1l2y", "relative_only_smpc_1l2y", "preln_smpc_1l2y", "residue_only_smpc_1l2y"]
+)
+@torch.no_grad()
+def test_a_checkpoint_says_what_it_is(oracle, name):
+    kind = name.removesuffix("_smpc_1l2y")
+    file = oracle / "vabsnet" / f"weights_{kind}.safetensors"
+    model = load_published(file, residue_neighbours=6, atom_neighbours=6, virtual_points=3)
+    assert dataclasses.replace(model.config, size="small") == config_of(oracle, name)
+    case = read_case(oracle, name)
+    _, answers = model(prepare_cases(model, [case]))
+    # in float32: its rounding adds to that of the published run
+    close(answers["sites"], case.arrays["out/pocket_logits"], 2 * INSIDE)
+
+
+def test_another_file_is_no_checkpoint(oracle, tmp_path):
+    save_file({"a": torch.zeros(1)}, tmp_path / "a.safetensors")
+    with pytest.raises(InputError, match="not a Vabs-Net checkpoint"):
+        load_published(tmp_path / "a.safetensors")
+    state = read_weights(oracle, "base_smpc_1l2y")
+    del state["molecule_encoder.layers.1.aa_ffn.linear_1.bias"]
+    with pytest.raises(InputError, match="missing"):
+        load_state(read_model(oracle, "base_smpc_1l2y"), state)

@@ -9,7 +9,8 @@ from safetensors.torch import load_file
 from plait.encoders.vabsnet.configuration import VabsnetConfig
 from plait.encoders.vabsnet.features import bisector_frames, prepare
 from plait.encoders.vabsnet.heads import VabsnetForPretraining
-from plait.encoders.vabsnet.published import ATOM_SLOTS, TO_PUBLISHED, load_state
+from plait.encoders.vabsnet.loading import load_state
+from plait.encoders.vabsnet.published import ATOM_SLOTS, TO_PUBLISHED
 from plait.structure.protein import Protein
 from plait.structure.vocabulary import THREE_LETTER
 

@@ -119,30 +119,3 @@ def from_published(tensors: dict[str, torch.Tensor], *, kernel_stop: float = 9.0
             continue
         state[our_name(name)] = tensor
     return state
-
-
-def load_state(model: torch.nn.Module, tensors: dict[str, torch.Tensor], *, file=None) -> None:
-    """Put a published state into a `VabsnetForPretraining`; heads that the model does not have are passed over.
-
-    Raises
-    ------
-    InputError
-        Naming tensors that are missing, unexpected or of the wrong shape.
-    """
-    state = from_published(tensors, kernel_stop=model.config.kernel_stop, file=file)
-    own = model.state_dict()
-    known = tuple(f"heads.{name}." for name in model.heads)
-    state = {name: value for name, value in state.items() if not name.startswith("heads.") or name.startswith(known)}
-    problems = {
-        "missing": sorted(own.keys() - state.keys()),
-        "unexpected": sorted(state.keys() - own.keys()),
-        "of another shape": sorted(name for name in own.keys() & state.keys() if own[name].shape != state[name].shape),
-    }
-    if any(problems.values()):
-        raise InputError(
-            "the tensors are not those of this configuration",
-            file=file,
-            got="; ".join(f"{len(names)} {word}: {', '.join(names[:3])}" for word, names in problems.items() if names),
-            do="Are size, norm, residue_only, language_width and the directions those of the checkpoint?",
-        )
-    model.load_state_dict({name: value.to(own[name].dtype) for name, value in state.items()})
