@@ -87,7 +87,7 @@ def test_no_leak(name, examples):
             residue_type=types, residue_name=names, position=protein.position[keep],
             atom_name=protein.atom_name[keep], element=protein.element[keep], residue_of=protein.residue_of[keep],
         )  # fmt: skip
-        if "profile" in before.weights:
+        if "profile" in before.weights or "log_odds" in before.weights:
             labels["profile"] = np.roll(labels["profile"], 3, axis=1)
         if "stability" in before.weights:
             for kind in ("megascale", "curated"):

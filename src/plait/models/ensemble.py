@@ -11,12 +11,13 @@ class Ensemble(Model):
     """A model whose outputs are the means of its members'.
 
     Log-probabilities are averaged as such (a geometric mean, not renormalised: scores are differences), stability in
-    kcal/mol; a head that some members lack is the mean over the others.
+    kcal/mol; a head that some members lack is the mean over the others. The head that the ensemble scores with is, in
+    each member, the one that the member scores with by itself.
 
     Parameters
     ----------
     members : sequence of Model
-        How they score by themselves does not matter.
+        Nothing else of how they score by themselves matters.
     """
 
     def __init__(self, name: str, members, scoring: Scoring, card: dict):
@@ -25,13 +26,19 @@ class Ensemble(Model):
         super().__init__(name, self.members[0].network, self.members[0].tokenizer, scoring, card, digest)
 
     def outputs(self, protein, masked=None):
-        return _mean([member.outputs(protein, masked) for member in self.members])
+        return _mean(self._each(protein, masked))
 
     def scores(self, protein, masked=None, homologs=None):
-        found = [member.outputs(protein, masked) for member in self.members]
+        found = self._each(protein, masked)
         whole = _mean(found)
-        matrices = [self.combine(protein, {**whole, **one}, homologs) for one in found if self.scoring.output in one]
+        matrices = [self.combine(protein, {**whole, **one}, homologs) for one in found]
         return self.combine(protein, whole, homologs), np.std(matrices, axis=0).astype(np.float32)
+
+    def _each(self, protein, masked) -> list[dict[str, np.ndarray]]:
+        found = [member.outputs(protein, masked) for member in self.members]
+        for member, one in zip(self.members, found, strict=True):
+            one[self.scoring.output] = one[member.scoring.output]
+        return found
 
 
 def _mean(found: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

@@ -47,8 +47,8 @@ class Model:
         return self.outputs(protein, masked)[self.scoring.output]
 
     def outputs(self, protein: Protein, masked=None) -> dict[str, np.ndarray]:
-        """What each head says of one chain, float32 [R, 20] by name: natural log-probabilities of "residue_type" and
-        "profile", and "stability" in kcal/mol, of which only differences within a residue mean anything."""
+        """What each head says of one chain, float32 [R, 20] by name: natural log-probabilities of "residue_type",
+        "profile" and "log_odds", and "stability" in kcal/mol, of which only differences within a residue mean anything."""
         from plait.models.networks import predict, structure_of
 
         structure = structure_of(self.network)
@@ -99,6 +99,8 @@ class Model:
         """What a score means, in a sentence or two: direction and scale."""
         what = {
             "profile": "natural log of how much likelier evolution accepts the mutated residue than the wild type "
+            "at this place of this structure, as the model predicts it",
+            "log-odds": "natural log of how much likelier evolution accepts the mutated residue than the wild type "
             "at this place of this structure, as the model predicts it",
             "residue": "natural log of the probability of the mutated residue over that of the wild type at this "
             "place of this structure, as the model predicts it",

@@ -18,9 +18,12 @@ from plait.structure.protein import Protein
 KIND = "plait"
 """`model_type` of a config.json in our own layout, which holds any encoder; without it, it is a published ProSST."""
 
+LOGARITHMS = ("residue_type", "profile", "log_odds")
+"""Heads whose twenty outputs are logarithms up to a constant for each residue."""
+
 
 def predict(network, protein: Protein, *, structure_tokens=None, masked=None) -> dict[str, torch.Tensor]:
-    """What each head says of a chain, float32 [R, values]; natural log-probabilities for "residue_type" and "profile".
+    """What each head says of a chain, float32 [R, values]; natural log-probabilities for `LOGARITHMS`.
 
     Log-probabilities of a ProSST's residues are taken over all its tokens (specs/prosst.md, B8).
 
@@ -43,7 +46,7 @@ def predict(network, protein: Protein, *, structure_tokens=None, masked=None) ->
             return {name: batch.unpad(value) for name, value in found.items()}
         found = network(network.encoder.prepare([protein], masked=hidden, **extras))
         return {
-            name: torch.log_softmax(value.float(), -1) if name in ("residue_type", "profile") else value.float()
+            name: torch.log_softmax(value.float(), -1) if name in LOGARITHMS else value.float()
             for name, value in found.items()
         }
 

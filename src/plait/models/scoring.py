@@ -18,8 +18,8 @@ BURIAL_SHARE = 0.3
 class Scoring:
     """How a model's probabilities become scores of substitutions."""
 
-    head: Literal["residue", "profile"] = option(
-        "residue", "which output is read: residue (language-model head) or profile"
+    head: Literal["residue", "profile", "log-odds"] = option(
+        "residue", "which output is read: residue (language-model head), profile, or log-odds (of profiles)"
     )
     weighting: Literal["none", "burial", "exposure"] = option(
         "none",
@@ -41,7 +41,7 @@ class Scoring:
     @property
     def output(self) -> str:
         """The name of `head` among a network's outputs."""
-        return {"residue": "residue_type"}.get(self.head, self.head)
+        return {"residue": "residue_type", "log-odds": "log_odds"}.get(self.head, self.head)
 
 
 @functools.lru_cache(maxsize=8)
