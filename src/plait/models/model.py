@@ -48,7 +48,7 @@ class Model:
 
     def outputs(self, protein: Protein, masked=None) -> dict[str, np.ndarray]:
         """What each head says of one chain, float32 [R, 20] by name: natural log-probabilities of "residue_type",
-        "profile" and "log_odds", and "stability" in kcal/mol, of which only differences within a residue mean anything."""
+        "profile" and "log_odds", and "stability" in kcal/mol; only differences within a residue mean anything."""
         from plait.models.networks import predict, structure_of
 
         structure = structure_of(self.network)
