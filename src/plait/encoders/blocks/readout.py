@@ -3,9 +3,10 @@
 import torch
 
 from plait.encoders.base import Representation
+from plait.encoders.blocks.graph_batches import GraphBatch
 
 
-def representation(batch, node: torch.Tensor, readout: str = "mean") -> Representation:
+def representation(batch: GraphBatch, node: torch.Tensor, readout: str = "mean") -> Representation:
     """What an encoder answers, from the vectors of its nodes.
 
     A residue has the vector of its node, or the mean over its atoms that are nodes; residues and atoms that are no
@@ -13,8 +14,7 @@ def representation(batch, node: torch.Tensor, readout: str = "mean") -> Represen
 
     Parameters
     ----------
-    batch
-        With `residue` and `atom` (or None) of each node, and `node_offsets`, `residue_offsets`, `atom_offsets`.
+    batch : GraphBatch
     node : float [N, d]
     readout : str
         mean or sum.

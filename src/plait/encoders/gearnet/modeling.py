@@ -42,7 +42,7 @@ class RelationalConv(nn.Module):
         return relational_sum(x, self.linear.weight, parts, targets)
 
     def forward(self, x: torch.Tensor, message: torch.Tensor) -> torch.Tensor:
-        """The new rows [N, d_out] from the old ones [N, d_in] and what arrived at them (overwritten)."""
+        """The new rows [N, d_out] from the old ones [N, d_in] and what arrived at them [N, d_out]."""
         y = F.linear(x, self.self_loop.weight, self.self_loop.bias + self.linear.bias).add_(message)
         if self.batch_norm is not None:
             y = self.batch_norm(y)

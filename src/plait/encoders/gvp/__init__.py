@@ -2,6 +2,5 @@
 
 from plait.encoders.gvp.configuration import GvpConfig
 from plait.encoders.gvp.encoder import GvpEncoder
-from plait.encoders.gvp.features import GvpBatch
 
-__all__ = ["GvpBatch", "GvpConfig", "GvpEncoder"]
+__all__ = ["GvpConfig", "GvpEncoder"]

@@ -3,9 +3,10 @@
 import torch
 
 from plait.encoders.base import Encoder, Representation
+from plait.encoders.blocks.graph_batches import GraphBatch
 from plait.encoders.blocks.readout import representation
 from plait.encoders.gvp.configuration import GvpConfig
-from plait.encoders.gvp.features import GvpBatch, prepare
+from plait.encoders.gvp.features import prepare
 from plait.encoders.gvp.modeling import Gvp
 from plait.encoders.gvp.published import config_of, load_state
 from plait.references import GVP
@@ -33,7 +34,7 @@ class GvpEncoder(Encoder):
         load_state(encoder.gvp, tensors, file=file)
         return encoder.eval()
 
-    def prepare(self, proteins, *, masked=None, **_) -> GvpBatch:
+    def prepare(self, proteins, *, masked=None, **_) -> GraphBatch:
         """See `plait.encoders.gvp.features.prepare`; inputs of other families are passed over."""
         return prepare(self.config, proteins, masked=masked)
 
@@ -41,7 +42,7 @@ class GvpEncoder(Encoder):
     def width(self) -> int:
         return self.config.node_hidden[0]
 
-    def forward(self, batch: GvpBatch) -> Representation:
+    def forward(self, batch: GraphBatch) -> Representation:
         """Scalars of the nodes, and of residues and proteins from them; see `blocks.readout.representation`."""
         node = self.gvp(batch.residue_column, batch.element_column, batch.source, batch.target, batch.position)
         return representation(batch, node, self.config.readout)
