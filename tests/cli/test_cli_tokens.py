@@ -40,6 +40,17 @@ def test_a_broken_file_is_named_and_the_rest_goes_on(folder, tmp_path, capsys):
     assert "1 of 3 files left out" in captured.out
 
 
+@pytest.mark.parametrize("tokenizer", ["dssp", "gvp-chain"])
+def test_workers_give_the_same(folder, tmp_path, capsys, tokenizer):
+    said = []
+    for workers in ("1", "2"):
+        out = tmp_path / f"{workers}.fasta"
+        assert main(["tokens", str(folder), "--tokenizer", tokenizer, "--out", str(out), "--workers", workers]) == 2
+        said.append(capsys.readouterr().err)
+    assert (tmp_path / "1.fasta").read_text() == (tmp_path / "2.fasta").read_text()
+    assert said[0] == said[1]
+
+
 def test_a_failure_of_ours_costs_one_file_too(folder, tmp_path, capsys, monkeypatch):
     from plait.tokenizers.dssp import DSSPTokenizer
 

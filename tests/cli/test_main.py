@@ -61,6 +61,25 @@ def test_tokens_of_a_light_tokenizer_are_light(structures, tmp_path):
     assert "torch" not in loaded_by(f"from plait.cli.main import main\nassert main({arguments!r}) == 0")
 
 
+def test_a_bar_on_a_terminal_leaves_the_output_alone():
+    """Lines for a pipe get there whole while the bar is drawn on the terminal."""
+    pty = pytest.importorskip("pty")
+    program = (
+        "from plait.cli.main import tracked\n"
+        "for item in tracked('working')(iter(range(3)), total=3): print('line', item, flush=True)"
+    )
+    terminal, end = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
+    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=end, env=environment)
+    os.close(end)
+    drawn = os.read(terminal, 100_000).decode()
+    os.close(terminal)
+    assert done.stdout.decode().splitlines() == ["line 0", "line 1", "line 2"]
+    assert "working" in drawn and "3/3" in drawn
+    piped = subprocess.run([sys.executable, "-c", program], capture_output=True)
+    assert (piped.stdout, piped.stderr) == (done.stdout, b"")
+
+
 def test_a_refused_command_line_is_light():
     program = "from plait.cli.main import main\nassert main(['score', '--no-such-flag']) == 2"
     assert loaded_by(program) == set()

@@ -20,18 +20,37 @@ def commands() -> dict[str, object]:
 
 
 def tracked(description: str):
-    """A function that wraps a sequence in a progress bar on a terminal, and in nothing in a pipe."""
+    """A function that wraps items, and their number where they do not know it, in a progress bar on a terminal, and in
+    nothing in a pipe. Lines printed meanwhile stand above the bar."""
 
-    def track(items):
-        from rich.progress import track as rich_track
-
-        if not sys.stderr.isatty():
-            return iter(items)
-        from rich.console import Console
-
-        return rich_track(items, description=description, transient=True, console=Console(stderr=True))
+    def track(items, total=None):
+        return _with_bar(items, description, total) if sys.stderr.isatty() else iter(items)
 
     return track
+
+
+def _with_bar(items, description: str, total):
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    # what goes into a file or a pipe must not be turned to the terminal
+    bar = Progress(
+        *columns,
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=sys.stdout.isatty(),
+    )
+    with bar:
+        yield from bar.track(items, total=total, description=description)
 
 
 def usage() -> str:
@@ -102,19 +121,24 @@ def _description(module) -> str:
 
 
 def _unexpected(error: Exception) -> int:
-    """A failure that nobody foresaw: one line, and the traceback in a file that a report can carry."""
+    print(f"plait: {unexpected(error)}", file=sys.stderr)
+    return 1
+
+
+def unexpected(error: Exception) -> str:
+    """What is said of a failure that nobody foresaw: one line; the traceback is in a file that a report can carry, or
+    follows where PLAIT_TRACEBACK is set."""
     import tempfile
     import traceback
 
+    details = "".join(traceback.format_exception(error))
+    line = f"internal error, {type(error).__name__}: " + " ".join(str(error).split())
     if os.environ.get("PLAIT_TRACEBACK"):
-        traceback.print_exc()
-        return 1
+        return f"{line}\n{details}"
     handle, path = tempfile.mkstemp(prefix="plait-error-", suffix=".txt")
     with os.fdopen(handle, "w") as file:
-        traceback.print_exc(file=file)
-    text = " ".join(str(error).split())
-    print(f"plait: internal error, {type(error).__name__}: {text} (details in {path})", file=sys.stderr)
-    return 1
+        file.write(details)
+    return f"{line} (details in {path})"
 
 
 if __name__ == "__main__":

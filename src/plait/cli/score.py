@@ -40,6 +40,10 @@ class Config:
     out: str | None = option(
         None, "output folder; plait-NAME if not given. Several structures: a folder in it for each"
     )
+    into: str | None = option(
+        None, "instead of --out: a folder that gets a folder for each structure, also for only one"
+    )
+    workers: int = option(1, "processes that share the structures, with one thread and a model each")
 
 
 def run(config: Config) -> int:
@@ -48,11 +52,14 @@ def run(config: Config) -> int:
 
     if not config.structures:
         raise InputError("no structure given", expected="a file: plait score 1ubi.pdb", do="See plait score --help.")
+    if config.out is not None and config.into is not None:
+        raise InputError("--out and --into are both given", do="Give one of them.")
     files = structure_files(config.structures)
-    many = len(files) > 1 or any(Path(name).is_dir() for name in config.structures)
-    outs = _out_folders(files, config.out, many)
+    many = len(files) > 1 or config.into is not None or any(Path(name).is_dir() for name in config.structures)
+    outs = _out_folders(files, config.out or config.into, many)
     if not many:
-        result = _score_one(files[0], outs[0], config, config.model)
+        with _working(f"scoring {files[0].name}"):
+            result = _score_one(files[0], outs[0], config, config.model)
         _tell(result, outs[0])
         return 0
     return _score_many(files, outs, config)
@@ -64,41 +71,35 @@ def _score_one(file: Path, out: Path, config: Config, model, alignment=None):
     from plait.tasks.mutation_effects import score
 
     check_folder(out)
-    with _working(f"scoring {file.name}"):
-        result = score(file, model=model, **{**_arguments(config), "msa": alignment or config.msa})
-        write(result, out)
+    result = score(file, model=model, **{**_arguments(config), "msa": alignment or config.msa})
+    write(result, out)
     return result
 
 
 def _score_many(files: list[Path], outs: list[Path], config: Config) -> int:
-    from plait.cli.main import _unexpected
-    from plait.data.alignment_files import read_alignment
+    from plait.cli.main import tracked
     from plait.data.mutation_table import read_mutation_table
     from plait.data.mutations import parse_mutants
-    from plait.models.loading import load
+    from plait.workers import in_order
 
     if config.csv is not None:  # what would fail for every structure fails once
         read_mutation_table(config.csv)
     elif config.mutations is not None:
         parse_mutants(config.mutations)
-    alignment = None if config.msa is None else read_alignment(config.msa)
-    model = load(config.model, tokenizer=config.tokenizer)
+    one = _One(config)
+    one.load()
     failed, skipped, code = [], 0, 0
     started = time.perf_counter()
-    for number, (file, out) in enumerate(zip(files, outs), 1):
-        try:
-            if _is_done(file, out, config, model):
-                skipped += 1
-                continue
-            result = _score_one(file, out, config, model, alignment)
-            print(f"[{number}/{len(files)}] {_headline(result)}: {out}", flush=True)
-        except PlaitError as error:
-            failed.append(file)
-            code = 1 if 1 in (code, error.exit_code) else error.exit_code
-            print(f"plait: {error}", file=sys.stderr)
-        except Exception as error:  # ours; the rest goes on
-            failed.append(file)
-            code = _unexpected(error)
+    outcomes = in_order(one, zip(files, outs), min(config.workers, len(files)))
+    for number, outcome in enumerate(tracked("scoring")(outcomes, total=len(files)), 1):
+        if outcome.code:
+            failed.append(files[number - 1])
+            code = 1 if 1 in (code, outcome.code) else outcome.code
+            print(f"plait: {outcome.text}", file=sys.stderr)
+        elif outcome.text:
+            print(f"[{number}/{len(files)}] {outcome.text}: {outs[number - 1]}", flush=True)
+        else:
+            skipped += 1
     done = len(files) - len(failed) - skipped
     seconds = time.perf_counter() - started
     print(f"{done} scored in {seconds:.0f} s, {skipped} already there, {len(failed)} failed")
@@ -106,6 +107,47 @@ def _score_many(files: list[Path], outs: list[Path], config: Config) -> int:
         print("failed: " + ", ".join(str(file) for file in failed))
     print(f"tables, pictures and pages: {outs[0].parent}/NAME/")
     return code
+
+
+@dataclasses.dataclass
+class _Outcome:
+    """What became of one structure: an exit code, and what there is to say; nothing where it was there already."""
+
+    text: str = ""
+    code: int = 0
+
+
+class _One:
+    """Scores one structure of many, in whichever process; the model and the alignment are read once in each."""
+
+    def __init__(self, config: Config):
+        self.config, self.model, self.alignment = config, None, None
+
+    def __getstate__(self):
+        return {"config": self.config, "model": None, "alignment": None}
+
+    def load(self) -> None:
+        from plait.data.alignment_files import read_alignment
+        from plait.models.loading import load
+
+        if self.config.msa is not None:
+            self.alignment = read_alignment(self.config.msa)
+        self.model = load(self.config.model, tokenizer=self.config.tokenizer)
+
+    def __call__(self, job: tuple[Path, Path]) -> _Outcome:
+        from plait.cli.main import unexpected
+
+        file, out = job
+        try:
+            if self.model is None:
+                self.load()
+            if _is_done(file, out, self.config, self.model):
+                return _Outcome()
+            return _Outcome(_headline(_score_one(file, out, self.config, self.model, self.alignment)))
+        except PlaitError as error:
+            return _Outcome(str(error), error.exit_code)
+        except Exception as error:  # ours; the rest goes on
+            return _Outcome(unexpected(error), 1)
 
 
 def _is_done(file: Path, out: Path, config: Config, model) -> bool:
@@ -131,7 +173,9 @@ def _is_done(file: Path, out: Path, config: Config, model) -> bool:
 
 def _arguments(config: Config) -> dict:
     values = dataclasses.asdict(config)
-    return {name: value for name, value in values.items() if name not in ("structures", "model", "out")}
+    return {
+        name: value for name, value in values.items() if name not in ("structures", "model", "out", "into", "workers")
+    }
 
 
 def _out_folders(files: list[Path], out: str | None, many: bool) -> list[Path]:

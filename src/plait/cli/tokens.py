@@ -15,12 +15,11 @@ class Config:
     tokenizer: str = option("gvp-chain", "a tokenizer (gvp-chain, 3di, dssp, ...), or the folder of one")
     chain: str | None = option(None, "only this chain, by author (or else label) identifier")
     out: str = option("tokens.parquet", "where to: .parquet, .fasta (letters, or integers) or .csv")
+    workers: int = option(1, "processes that share the files, with one thread each")
 
 
 def run(config: Config) -> int:
-    from rich.console import Console
-    from rich.progress import track
-
+    from plait.cli.main import tracked
     from plait.models.loading import load_tokenizer
     from plait.structure.files import structure_files
     from plait.tokenizers.token_files import check_output, write_tokens
@@ -35,9 +34,15 @@ def run(config: Config) -> int:
     out = check_output(config.out)
     files = structure_files(config.files)
     tokenizer = load_tokenizer(config.tokenizer)
-    console = Console(stderr=True)
-    shown = track(files, "structure tokens", console=console, transient=True, disable=not console.is_terminal)
-    count = write_tokens(tokenise_files(shown, tokenizer, config.chain, report=report), out, tokenizer)
+    records = tokenise_files(
+        files,
+        tokenizer,
+        config.chain,
+        report=report,
+        workers=min(config.workers, len(files)),
+        progress=lambda done: tracked("structure tokens")(done, total=len(files)),
+    )
+    count = write_tokens(records, out, tokenizer)
     if count:
         chains = "1 chain" if count == 1 else f"{count} chains"
         left_out = f"; {len(failures)} of {len(files)} files left out, see above" if failures else ""

@@ -1,6 +1,7 @@
 """Structure tokens of files: one record per chain."""
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Iterable, Iterator
 
@@ -12,6 +13,7 @@ from plait.structure.protein import Protein
 from plait.structure.reading import read_structure
 from plait.tokenizers.base import Tokenizer
 from plait.tokenizers.saving import load_tokenizer
+from plait.workers import in_order
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -80,7 +82,13 @@ def tokens(structures, tokenizer="gvp-chain", chain: str | None = None) -> list[
 
 
 def tokenise_files(
-    files: Iterable, tokenizer: Tokenizer, chain: str | None = None, *, report: Callable[[PlaitError], None]
+    files: Iterable,
+    tokenizer: Tokenizer,
+    chain: str | None = None,
+    *,
+    report: Callable[[PlaitError], None],
+    workers: int = 1,
+    progress: Callable[[Iterator], Iterator] = iter,
 ) -> Iterator[ChainTokens]:
     """Tokens of the chains of many files, file by file in order. A file that fails is reported and passed over.
 
@@ -88,16 +96,25 @@ def tokenise_files(
     ----------
     report : callable
         Is called with the error of each file that fails, an `InputError` where the user can mend it.
+    workers : int
+        Processes; see `plait.workers.in_order`.
+    progress : callable
+        Wraps what is counted: one item a file.
     """
-    for file in files:
-        try:
-            found = _tokenise(read_structure(file, chain=chain), str(file), tokenizer)
-        except PlaitError as error:
-            report(error)
-        except Exception as error:  # one file must not cost the others
-            report(PlaitError(f"{file}: internal error, {type(error).__name__}: {error}"))
+    for found in progress(in_order(functools.partial(_tokenise_file, tokenizer, chain), files, workers)):
+        if isinstance(found, PlaitError):
+            report(found)
         else:
             yield from found
+
+
+def _tokenise_file(tokenizer: Tokenizer, chain: str | None, file) -> list[ChainTokens] | PlaitError:
+    try:
+        return _tokenise(read_structure(file, chain=chain), str(file), tokenizer)
+    except PlaitError as error:
+        return error
+    except Exception as error:  # one file must not cost the others
+        return PlaitError(f"{file}: internal error, {type(error).__name__}: {error}")
 
 
 def _tokenise(protein: Protein, file: str, tokenizer: Tokenizer, chain: str | None = None) -> list[ChainTokens]:
