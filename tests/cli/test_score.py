@@ -105,6 +105,37 @@ def test_what_is_done_is_not_done_again(structures, here, capsys):
     assert "2 scored" in capsys.readouterr().out
 
 
+@pytest.mark.real_model
+def test_workers_give_the_same(structures, here, capsys):
+    """With one thread in each process, also in this one, whose number of threads may change the last digit of a sum."""
+    import torch
+
+    files = [str(structures / name) for name in ("1ubi.pdb", "bad/empty.pdb", "1crn.cif")]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        assert main(["score", *files, "--out", "one"]) == 2
+    finally:
+        torch.set_num_threads(threads)
+    alone = capsys.readouterr()
+    shutil.copytree("one/1crn", "two/1crn")  # what one process has done, others find done
+    assert main(["score", *files, "--into", "two", "--workers", "2"]) == 2
+    spread = capsys.readouterr()
+    assert spread.err == alone.err
+    assert spread.out.splitlines()[0] == alone.out.splitlines()[0].replace("one/", "two/")
+    assert "1 scored" in spread.out and "1 already there, 1 failed" in spread.out
+    written = sorted(path.relative_to("one") for path in Path("one").rglob("*") if path.is_file())
+    assert written == sorted(path.relative_to("two") for path in Path("two").rglob("*") if path.is_file())
+    for path in written:
+        if path.name in ("scores.csv", "heatmap.png", "structure.cif"):
+            assert ("two" / path).read_bytes() == ("one" / path).read_bytes(), path
+
+
+def test_into_is_one_rule_for_one_structure_and_for_many(structures, here):
+    assert main(["score", str(structures / "1crn.cif"), "--mutations", "T1A", "--into", "runs"]) == 0
+    assert [path.name for path in (here / "runs").iterdir()] == ["1crn"]
+
+
 def test_files_of_one_name_get_folders_of_their_own(structures, here):
     for name in ("a", "b"):
         (here / name).mkdir()
