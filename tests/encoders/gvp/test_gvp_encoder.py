@@ -56,6 +56,15 @@ def test_vectors_and_gradients_of_the_oracle(recorded, siamdiff, close_to):
     assert np.allclose(got, expected, rtol=1e-4, atol=1e-5 * expected.max())
 
 
+def test_a_checkpoint_of_the_whole_task_loads(siamdiff):
+    from safetensors.torch import load_file
+
+    tensors = load_file(siamdiff.folder / "objectives" / "siamdiff-gvp.atom.heads.safetensors")
+    encoder = GvpEncoder.from_published(tensors, "atomic number")
+    assert encoder.config.vocabulary == "atomic number"
+    assert torch.equal(encoder.gvp.embedding.weight, tensors["model.embedding.weight"])
+
+
 def test_names_shapes_and_size_of_the_published_network(siamdiff):
     published = json.loads((siamdiff.folder / "encoders" / "published_tensors.json").read_text())
     expected = published["gvp atom (published dimensions)"]

@@ -5,6 +5,9 @@ from torch import nn
 
 from plait.errors import InputError
 
+SIAMDIFF_HEADS = ("struct_mlp", "dist_mlp", "seq_mlp", "alphas")
+"""First part of the names of what a checkpoint of SiamDiff holds besides the encoder."""
+
 
 def load_exactly(model: nn.Module, tensors: dict[str, torch.Tensor], *, file=None) -> None:
     """`model.load_state_dict(tensors)`, with one clear sentence where they do not fit.
@@ -33,3 +36,14 @@ def load_exactly(model: nn.Module, tensors: dict[str, torch.Tensor], *, file=Non
                 expected=tuple(tensor.shape),
             )
     model.load_state_dict(tensors)
+
+
+def encoder_tensors(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The encoder's tensors of a checkpoint, saved as the model alone or (first stage) as the whole task with heads
+    beside it."""
+    if not any(name.startswith("model.") for name in tensors):
+        return dict(tensors)
+    other = [name for name in tensors if not name.startswith("model.") and name.split(".")[0] not in SIAMDIFF_HEADS]
+    if other:
+        raise InputError("this tensor belongs neither to the encoder nor to its heads", got=other[0])
+    return {name.removeprefix("model."): tensor for name, tensor in tensors.items() if name.startswith("model.")}

@@ -3,12 +3,12 @@
 import torch
 
 from plait.encoders.base import Encoder, Representation
-from plait.encoders.blocks.loading import load_exactly
+from plait.encoders.blocks.loading import encoder_tensors, load_exactly
 from plait.encoders.blocks.readout import representation
 from plait.encoders.gearnet.configuration import GearNetConfig, GearNetEdgeConfig
 from plait.encoders.gearnet.graphs import GearNetBatch, prepare
 from plait.encoders.gearnet.modeling import GearNet
-from plait.encoders.gearnet.published import config_of, encoder_tensors
+from plait.encoders.gearnet.published import config_of
 from plait.references import GEARNET
 from plait.registry import register
 

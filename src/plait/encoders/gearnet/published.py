@@ -15,9 +15,6 @@ PUBLISHED = {
 }
 """The configurations that weights were published for."""
 
-HEADS = ("struct_mlp", "dist_mlp", "seq_mlp", "alphas")
-"""First part of the names of what a first-stage checkpoint holds besides the encoder."""
-
 
 def config_of(tensors: dict[str, torch.Tensor], *, file=None) -> GearNetConfig:
     """The published configuration whose names and shapes these encoder tensors have, by the shapes alone: the
@@ -50,14 +47,3 @@ def config_of(tensors: dict[str, torch.Tensor], *, file=None) -> GearNetConfig:
         got=f"layers.0.self_loop.weight {loops[0] if loops else 'missing'}, edge_layers.0.self_loop.weight {first}",
         expected="21 columns (residues) or 39 (atoms), and none or 59 or 53",
     )
-
-
-def encoder_tensors(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The encoder's tensors of a checkpoint, saved as the model alone or (first stage) as the whole task with heads
-    beside it."""
-    if not any(name.startswith("model.") for name in tensors):
-        return dict(tensors)
-    other = [name for name in tensors if not name.startswith("model.") and name.split(".")[0] not in HEADS]
-    if other:
-        raise InputError("this tensor belongs neither to the encoder nor to its heads", got=other[0])
-    return {name.removeprefix("model."): tensor for name, tensor in tensors.items() if name.startswith("model.")}

@@ -4,6 +4,7 @@ import torch
 
 from plait.encoders.base import Encoder, Representation
 from plait.encoders.blocks.graph_batches import GraphBatch
+from plait.encoders.blocks.loading import encoder_tensors
 from plait.encoders.blocks.readout import representation
 from plait.encoders.gvp.configuration import GvpConfig
 from plait.encoders.gvp.features import prepare
@@ -29,7 +30,14 @@ class GvpEncoder(Encoder):
 
     @classmethod
     def from_published(cls, tensors: dict[str, torch.Tensor], vocabulary: str = "atom3d", *, file=None) -> "GvpEncoder":
-        """The encoder of published tensors, in evaluation mode; see `published.config_of`."""
+        """The encoder of a published checkpoint, in evaluation mode; see `published.config_of`.
+
+        Parameters
+        ----------
+        tensors : dict of str to Tensor
+            Saved as the model alone, or as the whole task with its heads, which are left out.
+        """
+        tensors = encoder_tensors(tensors)
         encoder = cls(config_of(tensors, vocabulary, file=file))
         load_state(encoder.gvp, tensors, file=file)
         return encoder.eval()
