@@ -101,6 +101,21 @@ def test_no_leak(name, examples):
     assert any((weights > 0).any() for weights in before.weights.values())
 
 
+def test_atoms_that_are_not_shown_can_be_anywhere(name, examples):
+    """Frames, centres and the like are made from what is seen."""
+    objective = make(name)
+    before = view_of(objective, examples)
+    changed = []
+    for example, shown in zip(examples, before.proteins):
+        protein = example.protein
+        seen = set(zip(shown.residue_of.tolist(), shown.atom_name.tolist()))
+        gone = [key not in seen for key in zip(protein.residue_of.tolist(), protein.atom_name.tolist())]
+        moved = np.array(protein.position)
+        moved[gone] += 3 + np.random.default_rng(1).normal(size=(sum(gone), 3)).astype(moved.dtype)
+        changed.append(dataclasses.replace(example, protein=protein.with_positions(moved)))
+    assert visible(view_of(objective, changed)) == visible(before)
+
+
 def test_same_draws_same_loss(name, examples):
     objective = make(name)
     first, second = view_of(objective, examples, 3), view_of(objective, examples, 3)

@@ -67,9 +67,8 @@ class Links:
     def gather(self, found: list[torch.Tensor]) -> torch.Tensor:
         """The results of the parts as values per node; zero for a node that receives nothing."""
         rows = torch.cat([*found, found[0].new_zeros(1, *found[0].shape[1:])])
-        if len(found) == 1:
-            return rows[self.outputs.clamp(max=len(rows) - 1)]
-        return rows[self.outputs]
+        # special nodes without any sender have no part
+        return rows[self.outputs.clamp(max=len(rows) - 1)]
 
 
 class PositionHead(nn.Module):
