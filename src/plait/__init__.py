@@ -6,6 +6,7 @@ __version__ = "0.1.0"
 
 _LAZY = {
     "score": ("plait.tasks.mutation_effects", "score"),
+    "sites": ("plait.tasks.binding_sites", "sites"),
     "write": ("plait.reports.writing", "write"),
     "tokens": ("plait.tokenizers.tokens", "tokens"),
     "load": ("plait.models.loading", "load"),
@@ -13,7 +14,7 @@ _LAZY = {
     "Protein": ("plait.structure.protein", "Protein"),
 }
 
-__all__ = ["Protein", "__version__", "load", "read_structure", "score", "tokens", "write"]
+__all__ = ["Protein", "__version__", "load", "read_structure", "score", "sites", "tokens", "write"]
 
 
 def __getattr__(name: str):

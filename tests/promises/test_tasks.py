@@ -6,6 +6,9 @@ import pytest
 import torch
 
 from plait import registry
+from plait.encoders.base import EncoderWithHeads
+from plait.encoders.neighbourhood.configuration import NeighbourhoodConfig
+from plait.encoders.neighbourhood.encoder import NeighbourhoodEncoder
 from plait.encoders.prosst import ProsstConfig, ProsstForMaskedLM
 from plait.models.model import Model
 from plait.models.scoring import Scoring
@@ -15,9 +18,14 @@ TASKS = registry.parts("task")
 pytestmark = pytest.mark.parametrize("name", TASKS)
 
 
-@pytest.fixture(scope="module")
-def model():
+@pytest.fixture
+def model(request):
+    """A model with the heads that the task reads."""
     torch.manual_seed(0)
+    heads = getattr(TASKS[request.node.callspec.params["name"]], "heads", None)
+    if heads is not None:
+        encoder = NeighbourhoodEncoder(NeighbourhoodConfig(width=16, edge_width=8, layers=1, heads=2))
+        return Model("tiny", EncoderWithHeads(encoder, heads), None, Scoring(), {})
     config = ProsstConfig(
         hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, ss_vocab_size=12,
         tokenizer="dssp", initializer_range=0.3,
@@ -49,12 +57,15 @@ def test_both_numberings(name, model, two_chains):
         assert own["author_number"].tolist() == labels
 
 
-def test_the_same_alone_and_beside_another_chain(name, model, two_chains):
-    together = ask(name, model, two_chains).table
-    for chain in two_chains.chains:
-        alone = ask(name, model, two_chains.select_chain(chain)).table
-        part = together[together["chain"] == chain].reset_index(drop=True)
-        pd.testing.assert_frame_equal(part, alone.reset_index(drop=True), atol=1e-5)
+def test_the_same_alone_and_beside_another_chain(name, model, two_chains, keep):
+    def check():
+        together = ask(name, model, two_chains).table
+        for chain in two_chains.chains:
+            alone = ask(name, model, two_chains.select_chain(chain)).table
+            part = together[together["chain"] == chain].reset_index(drop=True)
+            pd.testing.assert_frame_equal(part, alone.reset_index(drop=True), atol=1e-5)
+
+    keep(TASKS[name], "chains alone", check)
 
 
 def test_turning_and_moving_changes_nothing(name, model, whole, moved):

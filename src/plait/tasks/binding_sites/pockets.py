@@ -1,0 +1,98 @@
+"""From points that are likely in a binding site to ranked pockets with centres and residues."""
+
+import dataclasses
+
+import numpy as np
+
+from plait.structure.neighbours import within_radius
+from plait.structure.protein import Protein
+from plait.structure.surface_points import surface_points
+
+
+@dataclasses.dataclass(frozen=True)
+class SitePoints:
+    """Points in space where a ligand may be.
+
+    Attributes
+    ----------
+    position : float64 [P, 3], angstrom
+    weight : float64 [P]
+        How likely, from 0 to 1.
+    size : float64 [P]
+        Surface or volume that a point stands for (square or cubic angstrom).
+    touching : int64 [E, 2]
+        Pairs of a point and a residue that it touches.
+    """
+
+    position: np.ndarray
+    weight: np.ndarray
+    size: np.ndarray
+    touching: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Pocket:
+    """A predicted binding site.
+
+    Attributes
+    ----------
+    rank : int
+        From 1, by score.
+    score : float
+        Sum over its points of their size times the square of their weight.
+    centre : float64 [3]
+        Mean of its points by weight and size, in angstrom, in the coordinates of the file.
+    residues : int64 [n], ascending
+    """
+
+    rank: int
+    score: float
+    centre: np.ndarray
+    residues: np.ndarray
+
+
+def points_of_residues(protein: Protein, probability: np.ndarray, threshold: float) -> SitePoints:
+    """Points on the accessible surface of the residues of at least this probability, each with its residue's."""
+    chosen = np.nan_to_num(np.asarray(probability, np.float64)) >= threshold
+    points = surface_points(protein, chosen)
+    touching = np.stack([np.arange(len(points.residue)), points.residue], axis=1)
+    return SitePoints(points.position, np.asarray(probability, np.float64)[points.residue], points.area, touching)
+
+
+def ranked_pockets(points: SitePoints, *, link: float, fewest: int) -> tuple[Pocket, ...]:
+    """Clusters of points, best first.
+
+    Parameters
+    ----------
+    points : SitePoints
+    link : float, angstrom
+        Points at most so far apart are of one pocket (single linkage).
+    fewest : int
+        Pockets that touch fewer residues are dropped.
+
+    Notes
+    -----
+    After P2Rank (specs/vabsnet.md, section 8), which does the same with points scored by their own surroundings.
+    """
+    cluster = linked(points.position, link)
+    mass = points.weight * points.size
+    found = []
+    for number in range(cluster.max(initial=-1) + 1):
+        own = cluster == number
+        residues = np.unique(points.touching[own[points.touching[:, 0]], 1])
+        if len(residues) < fewest or not mass[own].sum() > 0:
+            continue
+        centre = (points.position[own] * mass[own, None]).sum(0) / mass[own].sum()
+        found.append(Pocket(0, float((points.weight[own] * mass[own]).sum()), centre, residues))
+    found.sort(key=lambda pocket: (-pocket.score, pocket.residues[0]))
+    return tuple(dataclasses.replace(pocket, rank=rank) for rank, pocket in enumerate(found, 1))
+
+
+def linked(position: np.ndarray, link: float) -> np.ndarray:
+    """Number of the cluster of each point [P, 3] under single linkage at distance `link`: int64 [P], from 0."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    pairs = within_radius(position, link)
+    graph = coo_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(len(position),) * 2)
+    return connected_components(graph, directed=False)[1].astype(np.int64) if len(position) else np.zeros(0, np.int64)

@@ -1,0 +1,103 @@
+"""What a protein's sites are: probabilities, pockets, their tables, and what they mean."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from plait.structure.protein import Protein, Remark
+from plait.tasks.binding_sites.pockets import Pocket
+from plait.tasks.binding_sites.predicting import SiteSettings
+
+COLUMNS = ("chain", "sequence_position", "author_number", "residue", "probability")
+POCKET_COLUMNS = ("rank", "score", "center_x", "center_y", "center_z", "residues")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SiteResult:
+    """Binding sites of a protein.
+
+    Attributes
+    ----------
+    table : pandas.DataFrame
+        `COLUMNS`, a row a residue in the order of the file.
+    pocket_table : pandas.DataFrame
+        `POCKET_COLUMNS`, best first; centres in angstrom in the coordinates of the file, residues as chain:number.
+    probability : float32 [R]
+        NaN where the model gives none.
+    pockets : tuple of Pocket
+    protein : Protein
+    model : Model or GeometricSites
+    settings : SiteSettings
+    remarks : tuple of Remark
+    arguments, source, timings : dict
+        For the record: what was asked, name and SHA-256 of the file, seconds of each step.
+    """
+
+    table: Any
+    pocket_table: Any
+    probability: np.ndarray
+    pockets: tuple[Pocket, ...]
+    protein: Protein
+    model: Any
+    settings: SiteSettings
+    remarks: tuple[Remark, ...] = ()
+    arguments: dict = dataclasses.field(default_factory=dict)
+    source: dict = dataclasses.field(default_factory=dict)
+    timings: dict = dataclasses.field(default_factory=dict)
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """Residues predicted to bind: bool [R]."""
+        return np.nan_to_num(self.probability) >= self.settings.threshold
+
+    @property
+    def meaning(self) -> str:
+        """What the numbers mean."""
+        learned = not hasattr(self.model, "find_sites")
+        what = (
+            "probability: how likely a heavy atom of the residue is within 4 angstrom of a bound small molecule, as "
+            "the model predicts it from the protein alone"
+            if learned
+            else "probability: how much of the largest cavities the residue lines, from 0 to 1; a geometric measure "
+            "and no probability"
+        )
+        return (
+            f"{what}. Residues of at least {self.settings.threshold:.2g} are predicted to bind. A pocket joins "
+            + ("points on the surface of likely residues" if learned else "points of one cavity")
+            + "; its score, the sum of squared weights over its "
+            + ("surface in square angstrom" if learned else "volume in cubic angstrom")
+            + ", ranks pockets within a structure. Ligands in the file are not looked at."
+        )
+
+
+def residue_table(protein: Protein, probability: np.ndarray):
+    """A pandas table with a row a residue."""
+    import pandas
+
+    return pandas.DataFrame(
+        {
+            "chain": protein.chain.astype(object),
+            "sequence_position": protein.sequence_index + 1,
+            "author_number": np.array([protein.residue_label(i) for i in range(len(protein))], object),
+            "residue": protein.residue_name.astype(object),
+            "probability": probability,
+        },
+        columns=list(COLUMNS),
+    )
+
+
+def pocket_table(protein: Protein, pockets: tuple[Pocket, ...]):
+    """A pandas table with a row a pocket."""
+    import pandas
+
+    rows = [
+        (
+            one.rank,
+            one.score,
+            *one.centre,
+            " ".join(f"{protein.chain[i]}:{protein.residue_label(i)}" for i in one.residues),
+        )
+        for one in pockets
+    ]
+    return pandas.DataFrame(rows, columns=list(POCKET_COLUMNS))
