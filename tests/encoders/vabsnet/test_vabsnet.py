@@ -181,11 +181,14 @@ def test_odd_structures(encoder, ubiquitin):
     part = ubiquitin.backbone.copy()
     part[10:13] = np.nan
     holes = Protein.from_backbone(ubiquitin.sequence, part)
-    for protein in (no_alpha, stacked, bare, holes):
-        found = encode(encoder, protein)
-        assert found.residue.shape == (len(protein), 16)
-        for level in (found.residue, found.atom, found.protein):
-            assert torch.isfinite(level).all()
+    twice = ubiquitin.replace(atom_name=np.where(ubiquitin.atom_name == "O", "CA", ubiquitin.atom_name))
+    residues = VabsnetEncoder(VabsnetConfig(**TINY, residue_only=True)).eval()
+    for protein in (no_alpha, stacked, bare, holes, twice):
+        for network in (encoder, residues):
+            found = encode(network, protein)
+            assert found.residue.shape == (len(protein), 16)
+            levels = [found.residue, found.protein] + [found.atom] * (network is encoder)
+            assert all(torch.isfinite(level).all() for level in levels)
 
 
 def test_a_residue_without_atoms_is_on_its_own(encoder, ubiquitin):

@@ -133,18 +133,73 @@ def prepare(config: VabsnetConfig, proteins, *, frames=None, language=None, mask
 
 def _nodes(config, protein, masked, frames, origin) -> _Nodes:
     position = np.asarray(protein.position, np.float64)
-    count, residue_of = len(protein), protein.residue_of.astype(np.int64)
     slot = atom_slots(protein.atom_name)
-    backbone = np.full((count, 3, 3), np.nan)
+    backbone = _backbone(protein, position)
+    used, kept, centre = _places(config, protein, position, slot, backbone[:, 1])
+    known = np.isfinite(centre).all(-1) & kept
+    if origin is None:
+        origin = centre[known].mean(0) if known.any() else np.zeros(3)
+    if frames is None:
+        frames = bisector_frames(
+            np.where(np.isnan(backbone), origin, backbone) if config.absent_backbone == "centre" else backbone
+        )
+    residue_type = TO_PUBLISHED[protein.residue_type]
+    if masked is not None:
+        residue_type = np.where(masked, MASK, residue_type)
+    points = _virtual_points(config, centre[kept])
+    residues, special = int(kept.sum()), 1 + len(points)
+
+    # atoms residue by residue and by slot, the stand-in (-1) of a residue without C-alpha before its atoms
+    stand_in = np.flatnonzero(kept & np.isnan(backbone[:, 1]).any(-1))
+    owner = np.concatenate([protein.residue_of[used], stand_in]).astype(np.int64)
+    types = np.concatenate([slot[used], np.full(len(stand_in), -1)])
+    order = np.lexsort((types, owner))
+    owner, types = owner[order], types[order]
+    is_residue = (types == C_ALPHA) | (types == -1)
+    # a residue has one node: a second atom of the name CA is an atom like others
+    marked = np.flatnonzero(is_residue)
+    is_residue[marked[1:][owner[marked[1:]] == owner[marked[:-1]]]] = False
+    residue_row, atom_row = np.full(len(protein), -1), np.full(len(position), -1)
+    residue_row[owner[is_residue]] = np.flatnonzero(is_residue)
+    atom_row[used] = np.argsort(order)[: len(used)]
+
+    def with_special(of_atoms, first, others):
+        return np.concatenate([of_atoms, [first] + [others] * len(points)])
+
+    return _Nodes(
+        atom_type=with_special(np.where(types < 0, UNKNOWN_ATOM, types), GLOBAL_ATOM, POINT_ATOM),
+        residue_type=with_special(residue_type[owner], GLOBAL_RESIDUE, POINT_RESIDUE),
+        position=np.concatenate([np.concatenate([position[used], centre[stand_in]])[order], origin[None], points]),
+        residue=np.concatenate([(np.cumsum(kept) - 1)[owner], residues + np.arange(special)]),
+        is_residue=np.concatenate([is_residue, np.ones(special, bool)]),
+        residue_row=residue_row,
+        atom_row=atom_row,
+        chain=with_special(np.unique(protein.chain, return_inverse=True)[1][kept], -1, -1),
+        frames=np.concatenate([np.asarray(frames, np.float64)[kept], np.zeros((special, 3, 3))]),
+    )
+
+
+def _backbone(protein, position) -> np.ndarray:
+    """N, CA and C of each residue: float64 [R, 3, 3], NaN where absent; the first of atoms of one name."""
+    backbone = np.full((len(protein), 3, 3), np.nan)
     for column, name in enumerate(("N", "CA", "C")):
-        here = protein.atom_name == name
-        backbone[residue_of[here], column] = position[here]
-    centre = backbone[:, 1].copy()
-    stand_in = np.isnan(centre).any(-1)
+        here = np.flatnonzero(protein.atom_name == name)[::-1]
+        backbone[protein.residue_of[here], column] = position[here]
+    return backbone
+
+
+def _places(config, protein, position, slot, alpha) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The atoms that become nodes, int64; the residues that do, bool [R]; and where those are, float64 [R, 3].
+
+    A residue without C-alpha is at the mean of its atoms; in the published form it is dropped.
+    """
+    owner = protein.residue_of
     used = np.isfinite(position).all(-1)
+    kept, centre = np.ones(len(protein), bool), alpha.copy()
+    missing = np.isnan(alpha).any(-1)
     if config.compat:
-        used &= (slot != UNKNOWN_ATOM) & ~stand_in[residue_of]
-        kept = ~stand_in
+        used &= (slot != UNKNOWN_ATOM) & ~missing[owner]
+        kept = ~missing
         if int(kept.sum()) <= 4:
             raise InputError(
                 "too short for a compat model",
@@ -152,67 +207,15 @@ def _nodes(config, protein, masked, frames, origin) -> _Nodes:
                 got=f"{int(kept.sum())} residues with C-alpha",
                 expected="5 or more (the published program takes the wrong axis of shorter chains)",
             )
-        stand_in = np.zeros(count, bool)
-    else:
-        kept = np.ones(count, bool)
-        if stand_in.any():
-            atoms = np.bincount(residue_of[used], minlength=count)[:, None]
-            total = np.stack([np.bincount(residue_of[used], position[used, axis], count) for axis in range(3)], 1)
-            with np.errstate(invalid="ignore"):
-                centre[stand_in] = (total / atoms)[stand_in]
+    elif missing.any():
+        count = np.bincount(owner[used], minlength=len(protein))
+        total = np.stack([np.bincount(owner[used], position[used, axis], len(protein)) for axis in range(3)], 1)
+        with np.errstate(invalid="ignore"):
+            centre[missing] = total[missing] / count[missing, None]
     if config.residue_only:
-        used &= slot == C_ALPHA
-
-    known = np.isfinite(centre).all(-1) & kept
-    if origin is None:
-        origin = centre[known].mean(0) if known.any() else np.zeros(3)
-    if config.absent_backbone == "centre":
-        backbone = np.where(np.isnan(backbone), origin, backbone)
-    if frames is None:
-        frames = bisector_frames(backbone)
-    frames = np.asarray(frames, np.float64)
-
-    # atoms residue by residue and by slot, the stand-in of a residue without C-alpha before its atoms
-    owner = np.concatenate([residue_of[used], np.flatnonzero(stand_in)])
-    types = np.concatenate([slot[used], np.full(int(stand_in.sum()), -1)])
-    order = np.lexsort((types, owner))
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    owner, types = owner[order], types[order]
-    points = _virtual_points(config, centre[kept])
-    numbers = np.cumsum(kept) - 1
-    residues, special = int(kept.sum()), 1 + len(points)
-    # a residue has one node: a second atom of the name CA is an atom like others
-    is_residue = (types == C_ALPHA) | (types == -1)
-    first = np.ones(len(owner), bool)
-    marked = np.flatnonzero(is_residue)
-    first[marked[1:]] = owner[marked[1:]] != owner[marked[:-1]]
-    is_residue &= first
-    residue_type = TO_PUBLISHED[protein.residue_type]
-    if masked is not None:
-        residue_type = np.where(masked, MASK, residue_type)
-    spots = np.concatenate([position[used], centre[stand_in]])[order]
-    nodes = len(owner)
-    residue_row = np.full(count, -1)
-    residue_row[owner[is_residue]] = np.flatnonzero(is_residue)
-    atom_row = np.full(len(position), -1)
-    atom_row[used] = place[: int(used.sum())]
-    chain = np.unique(protein.chain, return_inverse=True)[1][kept]
-
-    def special_types(first, others):
-        return np.array([first] + [others] * len(points))
-
-    return _Nodes(
-        atom_type=np.concatenate([np.where(types < 0, UNKNOWN_ATOM, types), special_types(GLOBAL_ATOM, POINT_ATOM)]),
-        residue_type=np.concatenate([residue_type[owner], special_types(GLOBAL_RESIDUE, POINT_RESIDUE)]),
-        position=np.concatenate([spots, origin[None], points]),
-        residue=np.concatenate([numbers[owner], residues + np.arange(special)]),
-        is_residue=np.concatenate([is_residue, np.ones(special, bool)]),
-        residue_row=residue_row,
-        atom_row=np.where(atom_row < nodes, atom_row, -1),
-        chain=np.concatenate([chain, np.full(special, -1)]),
-        frames=np.concatenate([frames[kept], np.zeros((special, 3, 3))]),
-    )
+        alphas = np.flatnonzero(used & (slot == C_ALPHA))
+        return alphas[np.unique(owner[alphas], return_index=True)[1]], kept, centre
+    return np.flatnonzero(used), kept, centre
 
 
 def bisector_frames(backbone: np.ndarray) -> np.ndarray:
