@@ -9,13 +9,15 @@ from plait.errors import InputError, PlaitError, closest, unknown_name
 
 
 def commands() -> dict[str, object]:
-    """The modules of this package that are commands, by name. Importing them is cheap: heavy imports stand inside."""
+    """The modules of this package that are commands (they have a SUMMARY), by name. Importing them is cheap: heavy
+    imports stand inside."""
     import plait.cli
 
     found = {}
-    for module in pkgutil.iter_modules(plait.cli.__path__):
-        if module.name != "main":
-            found[module.name.replace("_", "-")] = importlib.import_module(f"plait.cli.{module.name}")
+    for name in (module.name for module in pkgutil.iter_modules(plait.cli.__path__)):
+        module = importlib.import_module(f"plait.cli.{name}")
+        if hasattr(module, "SUMMARY"):
+            found[name.replace("_", "-")] = module
     return dict(sorted(found.items(), key=lambda item: (getattr(item[1], "ORDER", 50), item[0])))
 
 

@@ -1,12 +1,10 @@
 """`plait score`: from structure files to ranked mutations. The file to open first."""
 
 import dataclasses
-import sys
-import time
 from pathlib import Path
 
+from plait.cli.many import Each, asked_for, run_many, working
 from plait.config import option
-from plait.errors import InputError, PlaitError
 
 SUMMARY = "rank the mutations of a protein structure"
 DESCRIPTION = (
@@ -48,17 +46,9 @@ class Config:
 
 def run(config: Config) -> int:
     """Score each structure; returns the exit code. In a batch a broken structure is reported and the rest goes on."""
-    from plait.structure.files import structure_files
-
-    if not config.structures:
-        raise InputError("no structure given", expected="a file: plait score 1ubi.pdb", do="See plait score --help.")
-    if config.out is not None and config.into is not None:
-        raise InputError("--out and --into are both given", do="Give one of them.")
-    files = structure_files(config.structures)
-    many = len(files) > 1 or config.into is not None or any(Path(name).is_dir() for name in config.structures)
-    outs = _out_folders(files, config.out or config.into, many)
+    files, outs, many = asked_for(config, "score", "plait-scores")
     if not many:
-        with _working(f"scoring {files[0].name}"):
+        with working(f"scoring {files[0].name}"):
             result = _score_one(files[0], outs[0], config, config.model)
         _tell(result, outs[0])
         return 0
@@ -77,77 +67,31 @@ def _score_one(file: Path, out: Path, config: Config, model, alignment=None):
 
 
 def _score_many(files: list[Path], outs: list[Path], config: Config) -> int:
-    from plait.cli.main import tracked
     from plait.data.mutation_table import read_mutation_table
     from plait.data.mutations import parse_mutants
-    from plait.workers import in_order
 
     if config.csv is not None:  # what would fail for every structure fails once
         read_mutation_table(config.csv)
     elif config.mutations is not None:
         parse_mutants(config.mutations)
-    one = _One(config)
-    one.load()
-    failed, skipped, code = [], 0, 0
-    started = time.perf_counter()
-    outcomes = in_order(one, zip(files, outs), min(config.workers, len(files)))
-    for number, outcome in enumerate(tracked("scoring")(outcomes, total=len(files)), 1):
-        if outcome.code:
-            failed.append(files[number - 1])
-            code = 1 if 1 in (code, outcome.code) else outcome.code
-            print(f"plait: {outcome.text}", file=sys.stderr)
-        elif outcome.text:
-            print(f"[{number}/{len(files)}] {outcome.text}: {outs[number - 1]}", flush=True)
-        else:
-            skipped += 1
-    done = len(files) - len(failed) - skipped
-    seconds = time.perf_counter() - started
-    print(f"{done} scored in {seconds:.0f} s, {skipped} already there, {len(failed)} failed")
-    if failed:
-        print("failed: " + ", ".join(str(file) for file in failed))
-    print(f"tables, pictures and pages: {outs[0].parent}/NAME/")
-    return code
+    return run_many(_Scoring(config), files, outs, config.workers, doing="scoring", done="scored")
 
 
-@dataclasses.dataclass
-class _Outcome:
-    """What became of one structure: an exit code, and what there is to say; nothing where it was there already."""
+class _Scoring(Each):
+    """Scores one structure of many; `loaded` is the model and the alignment."""
 
-    text: str = ""
-    code: int = 0
-
-
-class _One:
-    """Scores one structure of many, in whichever process; the model and the alignment are read once in each."""
-
-    def __init__(self, config: Config):
-        self.config, self.model, self.alignment = config, None, None
-
-    def __getstate__(self):
-        return {"config": self.config, "model": None, "alignment": None}
-
-    def load(self) -> None:
+    def load(self):
         from plait.data.alignment_files import read_alignment
         from plait.models.loading import load
 
-        if self.config.msa is not None:
-            self.alignment = read_alignment(self.config.msa)
-        self.model = load(self.config.model, tokenizer=self.config.tokenizer)
+        alignment = None if self.config.msa is None else read_alignment(self.config.msa)
+        return load(self.config.model, tokenizer=self.config.tokenizer), alignment
 
-    def __call__(self, job: tuple[Path, Path]) -> _Outcome:
-        from plait.cli.main import unexpected
+    def is_done(self, file: Path, out: Path) -> bool:
+        return _is_done(file, out, self.config, self.loaded[0])
 
-        file, out = job
-        try:
-            if self.model is None:
-                self.load()
-            if _is_done(file, out, self.config, self.model):
-                return _Outcome()
-            return _Outcome(_headline(_score_one(file, out, self.config, self.model, self.alignment)))
-        except PlaitError as error:
-            return _Outcome(str(error), error.exit_code)
-        except Exception as error:  # ours; the rest goes on
-            return _Outcome(unexpected(error), 1)
+    def work(self, file: Path, out: Path) -> str:
+        return _headline(_score_one(file, out, self.config, *self.loaded))
 
 
 def _is_done(file: Path, out: Path, config: Config, model) -> bool:
@@ -178,27 +122,7 @@ def _arguments(config: Config) -> dict:
     }
 
 
-def _out_folders(files: list[Path], out: str | None, many: bool) -> list[Path]:
-    from plait.structure.files import stem
-
-    if not many:
-        return [Path(out) if out else Path(f"plait-{stem(files[0])}")]
-    folder, taken, folders = Path(out or "plait-scores"), {}, []
-    for file in files:
-        name = stem(file)
-        taken[name] = taken.get(name, 0) + 1
-        folders.append(folder / (name if taken[name] == 1 else f"{name}-{taken[name]}"))
-    return folders
-
-
 # -- what is said on the screen
-
-
-def _working(text: str):
-    """A sign of life on a terminal, nothing in a pipe."""
-    from rich.console import Console
-
-    return Console(stderr=True).status(text)
 
 
 def _headline(result) -> str:
