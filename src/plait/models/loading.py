@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 
 from plait.config import from_dict, to_dict
@@ -147,7 +148,10 @@ def load_tokenizer(tokenizer):
 def _download(name: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+    from huggingface_hub.utils import disable_progress_bars
 
+    if not sys.stderr.isatty():
+        disable_progress_bars()  # which would be drawn in a pipe
     patterns = ["config.json", "model.safetensors", "model.json", "tokenizer/*"]
     try:
         return Path(snapshot_download(name, allow_patterns=patterns))
