@@ -18,10 +18,10 @@ class Model:
     name, digest, card = "fixed", "0123", {"licence": "Apache-2.0"}
     loaded = 0
 
-    def score_matrix(self, protein, masked=None):
+    def scores(self, protein, masked=None):
         if protein.source == "breaks.pdb":
             raise RuntimeError("a fault of ours")
-        return np.random.default_rng(0).normal(-2, 1, size=(len(protein), 20)).astype(np.float32)
+        return np.random.default_rng(0).normal(-2, 1, size=(len(protein), 20)).astype(np.float32), None
 
     def describe_score(self):
         return "Higher is better tolerated."

@@ -15,9 +15,9 @@ from plait.structure.reading import read_structure
 class Model:
     name, digest, card, scoring = "fixed", "0123", {}, Scoring()
 
-    def score_matrix(self, protein, masked=None, homologs=None):
+    def scores(self, protein, masked=None, homologs=None):
         scores = np.random.default_rng(0).normal(-2, 1, size=(len(protein), 20))
-        return (scores if homologs is None else scores - homologs.depth[:, None]).astype(np.float32)
+        return (scores if homologs is None else scores - homologs.depth[:, None]).astype(np.float32), None
 
     def describe_score(self):
         return "Higher is better tolerated."
@@ -70,9 +70,7 @@ def test_another_alignment_is_another_run(here, capsys):
     ],
 )
 @pytest.mark.parametrize("files", [["1ubi.pdb"], ["1ubi.pdb", "1crn.cif"]])
-def test_a_bad_alignment_is_one_line_a_structure_and_nothing_is_written(
-    here, capsys, name, content, says, files
-):
+def test_a_bad_alignment_is_one_line_a_structure_and_nothing_is_written(here, capsys, name, content, says, files):
     if content is not None:
         (here / name).write_text(content)
     before = sorted(here.iterdir())

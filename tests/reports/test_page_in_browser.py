@@ -7,6 +7,7 @@ import subprocess
 
 import numpy as np
 import pytest
+from tiny_models import tiny_ensemble
 
 from plait.reports.writing import write
 from plait.structure.reading import read_structure
@@ -32,10 +33,14 @@ PROBE = """
   answer.cell = tip.textContent;
   map.dispatchEvent(move(20));
   answer.bar = tip.textContent;
+  answer.meaning = document.getElementById("meaning").textContent;
+  answer.columns = [...document.querySelectorAll("#table th")].map((one) => one.dataset.name);
   const rows = () => [...document.querySelectorAll("#table tbody tr")].map((row) => row.cells[0].textContent);
   answer.first = rows().slice(0, 3);
   [...document.querySelectorAll("#table th button")].find((one) => one.textContent.startsWith("percentile")).click();
   [...document.querySelectorAll("#table th button")].find((one) => one.textContent.startsWith("percentile")).click();
+  document.querySelector("#table tbody tr").dispatchEvent(new PointerEvent("pointermove", {clientX: 9, clientY: 9}));
+  answer.row = tip.textContent;
   answer.last = rows().slice(0, 3);
   const find = document.querySelector("#table-controls input[type=search]");
   find.value = "I3";
@@ -73,8 +78,8 @@ def result(structures):
     class Model:
         name, card, digest = "fixed", {"licence": "none </script><b>"}, "0"
 
-        def score_matrix(self, protein):
-            return np.random.default_rng(0).normal(-2, 1, size=(len(protein), 20)).astype(np.float32)
+        def scores(self, protein):
+            return np.random.default_rng(0).normal(-2, 1, size=(len(protein), 20)).astype(np.float32), None
 
         def describe_score(self):
             return "Higher is better."
@@ -87,6 +92,14 @@ def page(result, tmp_path_factory):
     return write(result, tmp_path_factory.mktemp("out") / "run") / "report.html"
 
 
+@pytest.fixture(scope="module")
+def doubtful(structures):
+    """An ensemble's scores of a predicted structure."""
+    ubiquitin = read_structure(structures / "1ubi.pdb")
+    confidence = np.where(np.arange(76) % 2, 91.0, 43.0).astype(np.float32)
+    return score(ubiquitin.replace(predicted=True, b_factor=confidence), model=tiny_ensemble())
+
+
 SOFTWARE_WEBGL = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
 
 
@@ -97,6 +110,7 @@ def test_hover_sort_find_and_click(page, result, tmp_path):
     row = result.table[(result.table["sequence_position"] == 3) & (result.table["mutated"] == "A")].iloc[0]
     assert answer["cell"].startswith(f"{third}3A\nscore {row['plait_score']:+.2f}, percentile {row['percentile']:.2f}")
     assert f"sensitivity {result.sensitivity[2]:.2f}" in answer["bar"]
+    assert answer["columns"][-1] == "percentile"
     assert answer["first"] == result.table["mutant"][:3].tolist()
     assert answer["last"] == result.table["mutant"][::-1][:3].tolist()
     assert "19 found" in answer["found"]
@@ -108,3 +122,17 @@ def test_without_webgl_the_page_says_where_the_structure_is(page, tmp_path):
     assert answer["errors"] == []
     assert "needs WebGL" in answer["viewer"]
     assert answer["cell"]
+
+
+def test_spread_and_confidence_stand_beside_the_scores(doubtful, tmp_path):
+    answer = opened(write(doubtful, tmp_path / "run") / "report.html", tmp_path, "--disable-gpu", "--disable-3d-apis")
+    assert answer["errors"] == []
+    row = doubtful.table[(doubtful.table["sequence_position"] == 3) & (doubtful.table["mutated"] == "A")].iloc[0]
+    assert f"score {row['plait_score']:+.2f} \u00b1 {row['spread']:.2f}, percentile" in answer["cell"]
+    assert "pLDDT 43: uncertain structure" in answer["cell"]
+    best = doubtful.table.iloc[:3]
+    marks = ["pLDDT 43" if position % 2 else "" for position in best["sequence_position"]]
+    assert answer["first"] == [mutant + mark for mutant, mark in zip(best["mutant"], marks)]
+    assert "pLDDT" in answer["row"]
+    assert "below 70" in answer["meaning"]
+    assert answer["columns"][-1] == "spread"

@@ -25,8 +25,8 @@ class Model:
     name, digest = "fixed", "0123"
     card = {"licence": "Apache-2.0", "note": "</script><script>bad()</script>"}
 
-    def score_matrix(self, protein, masked=None):
-        return np.random.default_rng(0).normal(-2, 1, size=(len(protein), 20)).astype(np.float32)
+    def scores(self, protein, masked=None):
+        return np.random.default_rng(0).normal(-2, 1, size=(len(protein), 20)).astype(np.float32), None
 
     def describe_score(self):
         return "Natural log; higher is better tolerated."
@@ -128,7 +128,7 @@ def test_the_structure_carries_the_sensitivity(result, out):
 
 def test_the_record_says_what_was_run_and_what_it_means(out):
     record = json.loads((out / "run.json").read_text())
-    assert record["model"] == {"name": "fixed", "digest": "0123", "card": Model.card}
+    assert record["model"] == {"name": "fixed", "digest": "0123", "members": None, "card": Model.card}
     assert "higher is better" in record["score"]["meaning"]
     assert len(record["input"]["structure"]["sha256"]) == 64
     assert record["versions"]["plait"]

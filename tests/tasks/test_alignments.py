@@ -11,7 +11,7 @@ from plait.data.alignment_files import read_alignment
 from plait.data.homologs import homologs_of
 from plait.data.site_profiles import mixed
 from plait.errors import InputError
-from plait.models.model import Scoring
+from plait.models.scoring import Scoring
 from plait.reports.page import page_data
 from plait.reports.writing import write
 from plait.structure.reading import read_structure
@@ -29,12 +29,12 @@ class FlatModel:
     def __init__(self):
         self.asked = []
 
-    def score_matrix(self, protein, masked=None, homologs=None):
+    def scores(self, protein, masked=None, homologs=None):
         self.asked.append((protein.chains, masked, homologs))
         log_p = np.tile(FLAT, (len(protein), 1))
         if homologs is not None:
             log_p = mixed(log_p, homologs.count, prior=14.0, share=0.5)
-        return log_p - np.take_along_axis(log_p, protein.residue_type[:, None].astype(int), 1)
+        return log_p - np.take_along_axis(log_p, protein.residue_type[:, None].astype(int), 1), None
 
     def describe_score(self):
         return "Higher is better tolerated."

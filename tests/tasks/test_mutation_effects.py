@@ -34,6 +34,9 @@ class FixedModel:
         wild_type = np.where(protein.residue_type < 20, protein.residue_type, 0).astype(int)
         return log_p - np.take_along_axis(log_p, wild_type[:, None], 1)
 
+    def scores(self, protein, masked=None):
+        return self.score_matrix(protein, masked), None
+
     def describe_score(self):
         return "log p(mutated) - log p(wild type); higher is better."
 

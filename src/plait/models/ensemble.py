@@ -34,6 +34,11 @@ class Ensemble(Model):
         matrices = [self.combine(protein, {**whole, **one}, homologs) for one in found]
         return self.combine(protein, whole, homologs), np.std(matrices, axis=0).astype(np.float32)
 
+    def describe_score(self):
+        count = len(self.members)
+        together = f"It is that of {count} networks' mean prediction; the spread says how far their scores differ."
+        return f"{super().describe_score()} {together}"
+
     def _each(self, protein, masked) -> list[dict[str, np.ndarray]]:
         found = [member.outputs(protein, masked) for member in self.members]
         for member, one in zip(self.members, found, strict=True):

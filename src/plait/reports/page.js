@@ -45,7 +45,8 @@
   const residueLine = (chain, index) => {
     const lines = [`${several ? `chain ${chainName(chain)}, ` : ""}${chain.names[index]} ${author(chain, index)} (author number)`];
     lines.push(`sequence position ${chain.positions[index]}`);
-    if (chain.b_factor && chain.b_factor[index] !== null) lines.push(`pLDDT ${chain.b_factor[index].toFixed(0)}`);
+    const confidence = chain.b_factor ? chain.b_factor[index] : null;
+    if (confidence !== null) lines.push(`pLDDT ${confidence.toFixed(0)}${confidence < data.low_plddt ? ": uncertain structure" : ""}`);
     return lines.join("\n");
   };
   const residueText = (chain, index) => {
@@ -58,7 +59,8 @@
     const at = column[letter];
     const score = chain.scores[index][at];
     const rank = chain.percentiles[index][at];
-    return `${wildType}${author(chain, index)}${letter}\nscore ${signed(score)}` +
+    const spread = chain.spread ? chain.spread[index][at] : null;
+    return `${wildType}${author(chain, index)}${letter}\nscore ${signed(score)}${spread === null ? "" : ` \u00b1 ${spread.toFixed(2)}`}` +
       `${rank === null ? "" : `, percentile ${rank.toFixed(2)}`}\n${residueLine(chain, index)}`;
   };
 
@@ -233,9 +235,10 @@
     const model = `model ${data.model.name}` + (data.alignment ? ` with an alignment (${data.alignment})` : "");
     byId("facts").textContent = `${count}; ${parts.join(", ")}; ${model}; plait ${data.version}`;
     const meaning = byId("meaning");
-    for (const text of [data.meaning, data.sensitivity, data.percentile]) meaning.append(element("p", text));
+    for (const text of [data.meaning, data.sensitivity, data.percentile, data.spread]) if (text) meaning.append(element("p", text));
     const numbering = data.numbering === "author" ? "author numbers" : "sequence positions (residues present in the chain, from 1)";
     meaning.append(element("p", `Mutations in the table are named by ${numbering}; the axes show author numbers.`));
+    for (const text of data.warnings) meaning.append(element("p", text, { class: "notice" }));
     const legend = byId("legend");
     const ramp = (before, colours, after) => {
       const line = element("span", `${before} `);
@@ -277,7 +280,7 @@
     let columns, rows;
     if (data.mutants) ({ columns, rows } = data.mutants);
     else {
-      columns = ["mutant", "chain", "sequence_position", "author_number", "wild_type", "mutated", "plait_score", "percentile"];
+      columns = ["mutant", "chain", "sequence_position", "author_number", "wild_type", "mutated", "plait_score", "percentile", "spread"];
       rows = [];
       for (const chain of scored) {
         for (let index = 0; index < chain.residues.length; index += 1) {
@@ -286,14 +289,16 @@
             const score = chain.scores[index][column[letter]];
             if (letter === wildType || score === null) continue;
             const number = data.numbering === "author" ? author(chain, index) : chain.positions[index];
-            rows.push([`${wildType}${number}${letter}`, chain.name, chain.positions[index], author(chain, index), wildType, letter, score, chain.percentiles[index][column[letter]]]);
+            const at = column[letter];
+            rows.push([`${wildType}${number}${letter}`, chain.name, chain.positions[index], author(chain, index), wildType, letter, score, chain.percentiles[index][at], chain.spread ? chain.spread[index][at] : null]);
           }
         }
       }
     }
     const at = Object.fromEntries(columns.map((name, index) => [name, index]));
-    const shown = columns.filter((name) => !["wild_type", "mutated", "hgvs"].includes(name) && (several || name !== "chain"));
+    const shown = columns.filter((name) => !["wild_type", "mutated", "hgvs"].includes(name) && (several || name !== "chain") && (data.spread || name !== "spread"));
     const numeric = new Set(columns.filter((name, index) => rows.length && rows.every((row) => row[index] === null || typeof row[index] === "number")));
+    const decimals = { percentile: 2, spread: 3 };
     const state = { by: "plait_score", down: true, page: 0, size: 14, found: [] };
 
     const controls = byId("table-controls");
@@ -366,13 +371,19 @@
         const line = element("tr");
         for (const name of shown) {
           const value = row[at[name]];
-          const cell = element("td", value === null ? "" : name === "plait_score" ? signed(value, 3) : name === "percentile" ? value.toFixed(2) : String(value), numeric.has(name) ? { class: "number" } : {});
+          const cell = element("td", value === null ? "" : name === "plait_score" ? signed(value, 3) : decimals[name] && numeric.has(name) ? value.toFixed(decimals[name]) : String(value), numeric.has(name) ? { class: "number" } : {});
           if (name === "plait_score") { cell.classList.add("score"); cell.style.borderLeftColor = scoreColour(value); }
           line.append(cell);
         }
         const chain = data.chains.find((one) => one.name === row[at.chain]);
-        const index = chain ? chain.positions.indexOf(Number(String(row[at.sequence_position]).split(":")[0])) : -1;
-        if (index >= 0) line.addEventListener("click", () => highlight(chain, index));
+        const places = chain ? String(row[at.sequence_position]).split(":").map((one) => chain.positions.indexOf(Number(one))).filter((one) => one >= 0) : [];
+        if (places.length) {
+          line.addEventListener("click", () => highlight(chain, places[0]));
+          line.addEventListener("pointermove", (event) => showTip(event, places.map((one) => residueText(chain, one)).join("\n\n")));
+          line.addEventListener("pointerleave", hideTip);
+          const low = chain.b_factor ? places.map((one) => chain.b_factor[one]).filter((one) => one !== null && one < data.low_plddt) : [];
+          if (low.length) line.cells[0].append(element("span", `pLDDT ${Math.min(...low).toFixed(0)}`, { class: "doubt" }));
+        }
         body.append(line);
       }
       const end = Math.min(start + size, state.found.length);

@@ -17,7 +17,7 @@ from plait.reports.scales import (
     sensitivity_limits,
 )
 from plait.structure.vocabulary import RESIDUES, UNKNOWN, decode
-from plait.tasks.mutation_effects import PERCENTILE, SENSITIVITY
+from plait.tasks.mutation_effects import LOW_CONFIDENCE, LOW_PLDDT, PERCENTILE, SENSITIVITY
 
 PARTS = Path(__file__).resolve().parent
 MOST_ROWS = 20_000
@@ -62,6 +62,7 @@ def page_data(result) -> dict:
         "meaning": result.meaning,
         "sensitivity": SENSITIVITY,
         "percentile": PERCENTILE,
+        "spread": result.spread_meaning,
         "alignment": result.alignment,
         "numbering": result.numbering,
         "rows": ROWS,
@@ -73,7 +74,8 @@ def page_data(result) -> dict:
         },
         "limit": score_limit(result.scores),
         "sensitivity_limits": [low, high],
-        "predicted": bool(protein.predicted),
+        "low_plddt": LOW_PLDDT,
+        "warnings": [str(one) for one in result.remarks if one.kind == LOW_CONFIDENCE],
         "chains": [_chain(result, chain) for chain in protein.chains],
         "mutants": _mutants(result.table) if result.mutants_given else None,
         "remarks": [[one.kind, one.place, one.text] for one in result.remarks],
@@ -92,6 +94,7 @@ def _chain(result, chain: str) -> dict:
         "positions": (protein.sequence_index[at] + 1).tolist(),
         "scores": _numbers(result.scores[at], 4),
         "percentiles": _numbers(result.percentiles[at], 2),
+        "spread": _numbers(result.spread[at], 4) if np.isfinite(result.spread[at]).any() else None,
         "sensitivity": _numbers(result.sensitivity[at], 4),
         "b_factor": _numbers(protein.b_factor[at], 1) if protein.predicted else None,
     }

@@ -22,12 +22,14 @@ def run_record(result) -> dict:
         "model": {
             "name": model.name,
             "digest": getattr(model, "digest", None) or None,
+            "members": [member.name for member in getattr(model, "members", ())] or None,
             "card": model.card,
         },
         "score": {
             "meaning": result.meaning,
             "sensitivity": SENSITIVITY,
             "percentile": PERCENTILE,
+            "spread": result.spread_meaning,
             "numbering": result.numbering,
             "multi": result.multi,
         },
@@ -55,20 +57,22 @@ def write_run_record(record: dict, path: str | Path) -> Path:
     return path
 
 
-def finished(folder: str | Path, result_of: dict) -> bool:
+def finished(folder: str | Path, result_of: dict, files: tuple[str, ...] = FILES) -> bool:
     """Whether `folder` holds a complete run with the same input, arguments, model and version.
 
     Parameters
     ----------
     result_of : dict
         What must agree: dotted keys of the record and their values.
+    files : tuple of str
+        What a complete run has left.
     """
     folder = Path(folder)
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    if not all((folder / name).is_file() for name in FILES):
+    if not all((folder / name).is_file() for name in files):
         return False
     for key, expected in result_of.items():
         value = record

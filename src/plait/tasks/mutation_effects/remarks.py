@@ -6,6 +6,11 @@ from plait.structure.protein import Protein, Remark
 from plait.structure.vocabulary import UNKNOWN
 
 LOW_PLDDT = 70.0
+LOW_CONFIDENCE = "low pLDDT"
+"""Kind of the remarks on places where the structure is an uncertain prediction."""
+
+SHORT_LIST = 90.0
+"""Percentile from which a substitution counts as one of the best."""
 
 
 def placing_remarks(placed, mutants, protein: Protein) -> list[Remark]:
@@ -36,14 +41,39 @@ def protein_remarks(protein: Protein) -> list[Remark]:
         elif len(bare):
             text = "scored without their structure, for want of N, CA or C: " + _listed(protein, bare)
             remarks.append(Remark("incomplete backbone", place, text))
-        if protein.predicted:
-            low = int((protein.b_factor[mask] < LOW_PLDDT).sum())
-            if low:
-                text = (
-                    f"{low} of {int(mask.sum())} residues have a pLDDT below {LOW_PLDDT:.0f}; "
-                    "scores there lean on an uncertain structure"
-                )
-                remarks.append(Remark("low pLDDT", place, text))
+    return remarks
+
+
+def plddt_remarks(protein: Protein) -> list[Remark]:
+    """How many residues of each chain of a predicted structure have a low pLDDT."""
+    remarks = []
+    for chain in protein.chains if protein.predicted else ():
+        mask = protein.chain == chain
+        low = int((protein.b_factor[mask] < LOW_PLDDT).sum())
+        if low:
+            text = (
+                f"{low} of {int(mask.sum())} residues have a pLDDT below {LOW_PLDDT:.0f}; "
+                "scores there lean on an uncertain structure"
+            )
+            remarks.append(Remark(LOW_CONFIDENCE, f"chain {chain or '(blank)'}", text))
+    return remarks
+
+
+def spread_remarks(protein: Protein, scores: np.ndarray, percentiles: np.ndarray, spread: np.ndarray) -> list[Remark]:
+    """How much of each chain's short list hangs on the network: substitutions in the best tenth that would fall out of
+    it if they scored lower by their spread. Nothing for a single network."""
+    remarks = []
+    for chain in protein.chains:
+        best = (protein.chain == chain)[:, None] & (percentiles >= SHORT_LIST) & np.isfinite(spread)
+        if not best.any():
+            continue
+        count, unsure = int(best.sum()), int((scores - spread < scores[best].min())[best].sum())
+        if unsure:
+            text = (
+                f"the networks do not agree on the best tenth: {unsure:,} of its {count:,} substitutions would not be "
+                "in it if they scored lower by their spread"
+            )
+            remarks.append(Remark("spread", f"chain {chain or '(blank)'}", text))
     return remarks
 
 

@@ -17,6 +17,11 @@ PERCENTILE = (
     "Percentile: share of all single substitutions of the chain that score lower, ties counted half, from 0 (worst) "
     "to 100 (best)."
 )
+SPREAD = (
+    "Spread: standard deviation of a score over the networks of the ensemble, in the unit of the score. It "
+    "says how far the networks differ, not how far all of them may be wrong together."
+)
+SPREAD_OF_SEVERAL = "For mutants of several substitutions it is the root of the sum of their squared spreads."
 JOINT = (
     "Mutants of several substitutions: their positions were masked together, so that the model saw none of the "
     "residues to be replaced, and the scores there were added (joint)."
@@ -38,6 +43,9 @@ class ScoreResult:
         where there is none.
     percentiles : float32 [R, 20]
         Percentile of each among the single substitutions of its chain; NaN for the wild type.
+    spread : float32 [R, 20]
+        Standard deviation of each score over the members of an ensemble; NaN where there is none, as everywhere for a
+        single network.
     sensitivity : float32 [R]
         Minus the mean score of the residue's substitutions; NaN where there are no scores.
     protein : Protein
@@ -57,6 +65,7 @@ class ScoreResult:
     table: Any
     scores: np.ndarray
     percentiles: np.ndarray
+    spread: np.ndarray
     sensitivity: np.ndarray
     protein: Protein
     model: Any
@@ -75,6 +84,14 @@ class ScoreResult:
         said = [alignment_meaning(self.homologs, self.model.scoring)] if self.homologs else []
         said += [remark.text for remark in self.remarks if remark.kind == "several mutations"]
         return " ".join([self.model.describe_score(), *said])
+
+    @property
+    def spread_meaning(self) -> str | None:
+        """What the spread is, in a few sentences; None where there is none, as for a single network."""
+        if not np.isfinite(self.spread).any():
+            return None
+        several = any(remark.kind == "several mutations" for remark in self.remarks)
+        return f"{SPREAD} {SPREAD_OF_SEVERAL}" if several else SPREAD
 
     @property
     def alignment(self) -> str | None:

@@ -17,11 +17,12 @@ COLUMNS = (
     "hgvs",
     "plait_score",
     "percentile",
+    "spread",
 )
-"""Columns of the table; those of the user's table follow."""
+"""Columns of the table; those of the user's table follow. `spread` is NaN (empty in the file) for a single network."""
 
 
-def table_of_singles(protein: Protein, scores: np.ndarray, percentiles: np.ndarray, numbering: str):
+def table_of_singles(protein: Protein, scores: np.ndarray, percentiles: np.ndarray, spread: np.ndarray, numbering: str):
     """Every single substitution, chain by chain, best first."""
     import pandas
 
@@ -50,6 +51,7 @@ def table_of_singles(protein: Protein, scores: np.ndarray, percentiles: np.ndarr
             "hgvs": [names[b, a].format(p) for b, p, a in zip(wild_type, position, after)],
             "plait_score": value,
             "percentile": percentiles[residue, mutated],
+            "spread": spread[residue, mutated],
         }
     )
 
@@ -58,12 +60,13 @@ def table_of_mutants(
     protein: Protein,
     placed: list[PlacedMutant],
     values: np.ndarray,
+    spread: np.ndarray,
     scores: np.ndarray,
     columns: dict[str, list],
     remarks: list[Remark],
 ):
-    """The mutants in their order with their scores `values` [mutants], then the user's columns; what has to be said
-    of them is added to `remarks`."""
+    """The mutants in their order with their scores `values` and `spread`, both [mutants], then the user's columns; what
+    has to be said of them is added to `remarks`."""
     import pandas
 
     singles = {chain: ascending_singles(scores, protein, chain) for chain in protein.chains}
@@ -78,6 +81,7 @@ def table_of_mutants(
         **{name: [row[name] for row in rows] for name in COLUMNS[2:7]},
         "plait_score": values.astype(np.float32),
         "percentile": np.array(percentile, np.float32),
+        "spread": spread.astype(np.float32),
     }
     for name, cells in columns.items():
         kept = name

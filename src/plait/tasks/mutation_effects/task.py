@@ -17,7 +17,7 @@ from plait.tasks.mutation_effects.matrices import (
     score_chains,
     site_sensitivity,
 )
-from plait.tasks.mutation_effects.remarks import placing_remarks, protein_remarks
+from plait.tasks.mutation_effects.remarks import placing_remarks, plddt_remarks, protein_remarks, spread_remarks
 from plait.tasks.mutation_effects.result import ADDITIVE, JOINT, ScoreResult
 from plait.tasks.mutation_effects.tables import table_of_mutants, table_of_singles
 
@@ -94,24 +94,27 @@ class MutationEffects(Task):
             homologs = homologs_by_chain(alignment, protein)
             remarks += alignment_remarks(homologs, protein, model.scoring.alignment_prior)
         remarks += protein_remarks(protein)
-        scores = score_chains(model, protein, homologs)
+        scores, spread = score_chains(model, protein, homologs)
         percentiles = percentile_matrix(scores, protein)
         sensitivity = site_sensitivity(scores)
+        doubts = plddt_remarks(protein)
         if placed is None:
-            table = table_of_singles(protein, scores, percentiles, self.config.numbering)
+            table = table_of_singles(protein, scores, percentiles, spread, self.config.numbering)
+            doubts += spread_remarks(protein, scores, percentiles, spread)
         else:
-            values = additive_scores(placed, scores)
+            values = additive_scores(placed, scores, spread)
             if self.config.multi == "joint":
                 values = joint_scores(model, protein, placed, values, homologs)
-            table = table_of_mutants(protein, placed, values, scores, columns or {}, remarks)
+            table = table_of_mutants(protein, placed, *values, scores, columns or {}, remarks)
         return ScoreResult(
             table=table,
             scores=scores,
             percentiles=percentiles,
+            spread=spread,
             sensitivity=sensitivity,
             protein=protein,
             model=model,
-            remarks=(*remarks, *protein.remarks),
+            remarks=(*doubts, *remarks, *protein.remarks),
             mutants_given=placed is not None,
             numbering=self.config.numbering,
             multi=self.config.multi,
