@@ -28,13 +28,17 @@ def run(config: Config) -> int:
     else:
         print("\t".join(COLUMNS))
         for record in records:
-            print("\t".join(str(record[name]) for name in COLUMNS))
+            print("\t".join(_plain(record[name]) for name in COLUMNS))
     if not records:
         print("no model is bundled or cached here", file=sys.stderr)
     return 0
 
 
-COLUMNS = ("name", "kind", "bytes", "trained_on", "licence", "where")
+COLUMNS = ("name", "kind", "bytes", "parameters", "members", "trained_on", "licence", "where")
+
+
+def _plain(value) -> str:
+    return "" if value is None else ",".join(value) if isinstance(value, list) else str(value)
 
 
 def _table(records: list[dict]) -> None:
@@ -43,19 +47,24 @@ def _table(records: list[dict]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("model", "", "size", "trained on", "licence", "where", box=None, padding=(0, 2, 0, 0))
+    table = Table("model", "", "size", "parameters", "trained on", "licence", "where", box=None, padding=(0, 2, 0, 0))
     for record in records:
         name = record["name"] + (" (default)" if record.get("default") else "")
         cells = (
             name,
             record["kind"],
-            decimal(record["bytes"]),
+            decimal(record["bytes"]) + _together(record["members"]),
+            "" if record["parameters"] is None else f"{record['parameters']:,}",
             record["trained_on"],
             record["licence"],
             record["where"],
         )
         table.add_row(*(Text(str(cell), overflow="fold") for cell in cells))
     Console().print(table)
+
+
+def _together(members: list[str]) -> str:
+    return f" ({len(members)} members together: {', '.join(members)})" if members else ""
 
 
 @dataclasses.dataclass(frozen=True)

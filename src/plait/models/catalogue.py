@@ -29,22 +29,51 @@ def cached() -> dict[str, Path]:
 
 
 def models() -> list[dict]:
-    """One record per model: name, kind (bundled, cached), where, bytes, trained_on, licence, default."""
+    """One record per model: name, kind (bundled, cached), where, bytes, parameters, members, trained_on, licence,
+    default.
+
+    Of an ensemble, bytes and parameters are those of its members together, also of those that stand beside it and are
+    models by themselves. Parameters are None where a card does not say.
+    """
     records = []
     for kind, folders in (("bundled", bundled()), ("cached", cached())):
         for name, folder in folders.items():
-            card = {}
-            if (folder / "model.json").is_file():
-                card = json.loads((folder / "model.json").read_text(encoding="utf-8")).get("card", {})
+            record = _record(folder)
+            card, members = record.get("card", {}), [str(one) for one in record.get("members") or ()]
+            places = {one: member_folder(folder, one) for one in members}
             records.append(
                 {
                     "name": name,
                     "kind": kind,
                     "where": str(folder),
-                    "bytes": sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
+                    "bytes": sum(file.stat().st_size for file in _files(folder, *filter(None, places.values()))),
+                    "parameters": _parameters([_record(one) for one in places.values()] if members else [record]),
+                    "members": members,
                     "trained_on": card.get("trained_on", ""),
                     "licence": card.get("licence", ""),
                     "default": name == DEFAULT,
                 }
             )
     return records
+
+
+def member_folder(folder: Path, name: str) -> Path | None:
+    """The folder of a member of an ensemble: within the ensemble's own, or beside it as the bundled ones are."""
+    places = (folder / name, folder.parent / name)
+    return next((place for place in places if (place / "model.safetensors").is_file()), None)
+
+
+def _files(*folders: Path) -> set[Path]:
+    return {file for folder in folders for file in folder.rglob("*") if file.is_file()}
+
+
+def _record(folder: Path | None) -> dict:
+    """The content of a folder's model.json; empty where there is none."""
+    if folder is None or not (folder / "model.json").is_file():
+        return {}
+    return json.loads((folder / "model.json").read_text(encoding="utf-8"))
+
+
+def _parameters(records: list[dict]) -> int | None:
+    counts = [record.get("card", {}).get("parameters") for record in records]
+    return None if None in counts else sum(counts)

@@ -8,7 +8,7 @@ from pathlib import Path
 from plait.config import from_dict, to_dict
 from plait.data.base import short_digest
 from plait.errors import InputError, closest
-from plait.models.catalogue import DEFAULT, bundled
+from plait.models.catalogue import DEFAULT, bundled, member_folder
 from plait.models.ensemble import Ensemble
 from plait.models.model import Model
 from plait.models.pickles import is_pickle, refusal
@@ -124,13 +124,11 @@ def _record(folder: Path) -> dict:
 
 
 def _member(folder: Path, name: str) -> Path:
-    """The folder of a member of an ensemble: within the ensemble's own, or beside it as the bundled ones are."""
-    for place in (folder / name, folder.parent / name):
-        if (place / "model.safetensors").is_file():
-            return place
-    raise InputError(
-        "a member of the ensemble is not there", file=folder, got=name, expected=f"a folder {name} in it or beside it"
-    )
+    place = member_folder(folder, name)
+    if place is None:
+        expected = f"a folder {name} in it or beside it"
+        raise InputError("a member of the ensemble is not there", file=folder, got=name, expected=expected)
+    return place
 
 
 def load_tokenizer(tokenizer):
