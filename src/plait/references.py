@@ -56,3 +56,18 @@ VABSNET = Reference(
     year=2024,
     doi="10.48550/arXiv.2402.01481",
 )
+P2RANK = Reference(
+    authors="Krivák R, Hoksza D",
+    title="P2Rank: machine learning based tool for rapid and accurate prediction of ligand binding sites from protein "
+    "structure",
+    venue="Journal of Cheminformatics 10:39",
+    year=2018,
+    doi="10.1186/s13321-018-0285-8",
+)
+LIGSITE = Reference(
+    authors="Hendlich M, Rippmann F, Barnickel G",
+    title="LIGSITE: automatic and efficient detection of potential small molecule-binding sites in proteins",
+    venue="Journal of Molecular Graphics and Modelling 15:359-363",
+    year=1997,
+    doi="10.1016/S1093-3263(98)00002-3",
+)

@@ -48,7 +48,7 @@ def test_the_import_is_light():
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["--version"], ["score", "--help"], ["tokens", "--help"], ["models", "--help"]],
+    [["--help"], ["--version"], ["score", "--help"], ["sites", "--help"], ["tokens", "--help"], ["models", "--help"]],
     ids=" ".join,
 )
 def test_help_is_light(arguments):

@@ -7,7 +7,7 @@ from typing import Literal
 
 from plait.config import option
 from plait.errors import unknown_name
-from plait.references import BIOTITE, GEMMI, GVP, RSALOR
+from plait.references import BIOTITE, GEMMI, GVP, LIGSITE, P2RANK, RSALOR
 from plait.registry import PACKAGES, Reference, parts
 
 SUMMARY = "print what to cite for a command or a part"
@@ -92,6 +92,11 @@ def _score() -> Uses:
     return uses + READING
 
 
+def _sites() -> Uses:
+    uses = [(P2RANK, "ranking pockets of likely residues"), (LIGSITE, "cavities by geometry (--model geometry)")]
+    return _part("task", "binding-sites") + uses + READING
+
+
 def _tokens() -> Uses:
     from plait.cli.tokens import Config as TokensConfig
 
@@ -106,7 +111,7 @@ def _pretrain() -> Uses:
     return _part("encoder", "prosst") + _part("objective", "masked-lm") + _part("dataset", "corpus")
 
 
-COMMANDS = {"score": _score, "tokens": _tokens, "fit-tokenizer": _fit_tokenizer, "pretrain": _pretrain}
+COMMANDS = {"score": _score, "sites": _sites, "tokens": _tokens, "fit-tokenizer": _fit_tokenizer, "pretrain": _pretrain}
 """What a command uses where nothing else is asked for."""
 
 
