@@ -22,12 +22,14 @@ def run_record(result) -> dict:
         "model": {
             "name": model.name,
             "digest": getattr(model, "digest", None) or None,
+            "members": [member.name for member in getattr(model, "members", ())] or None,
             "card": model.card,
         },
         "score": {
             "meaning": result.meaning,
             "sensitivity": SENSITIVITY,
             "percentile": PERCENTILE,
+            "spread": result.spread_meaning,
             "numbering": result.numbering,
             "multi": result.multi,
         },
