@@ -265,3 +265,16 @@ def test_the_module_itself_is_light():
 def test_a_value_that_looks_like_an_option_is_left_alone():
     assert flags("--chain m.chain").chain == "m.chain"
     assert flags("m.seed --seed 3").files == ("m.seed",)
+
+
+def test_an_empty_entry_of_a_mapping_stays():
+    """`objective: {masked-lm: {}}` in a recipe asks for that objective with its defaults."""
+
+    @dataclasses.dataclass(frozen=True)
+    class Recipe:
+        objective: dict[str, dict] = option({"a": {}}, "parts by name")
+
+    assert from_dict(Recipe, {"objective": {"b": {}, "c": {"weight": 2.0}}}).objective == {
+        "b": {},
+        "c": {"weight": 2.0},
+    }

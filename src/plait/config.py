@@ -137,7 +137,8 @@ def _checked(parser, values: Mapping, where):
                 **where(key),
             )
     try:
-        empty = {key for key, value in flat.items() if value is None or value == {}} - known
+        groups = {key for key in flat if any(name.startswith(key + ".") for name in known)}
+        empty = {key for key in groups if flat[key] is None or flat[key] == {}}
         return parser.parse_object(_nested(values, empty))
     except argparse.ArgumentError as error:
         key = _key_of(str(error))
