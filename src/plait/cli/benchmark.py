@@ -1,15 +1,17 @@
 """`plait benchmark dms`: how well models rank the mutants of mutational scans, beside published ones."""
 
 import dataclasses
-import shlex
 import sys
 import types
 from pathlib import Path
 
+from plait.cli.benchmark_sites import SITES
+from plait.cli.words import command_line, names_in
 from plait.config import option
 from plait.errors import InputError, PlaitError, unknown_name
 
-SUMMARY = "measure models on mutational scans with known results (benchmark dms)"
+SUMMARY = "measure models on mutational scans (benchmark dms) or on complexes with ligands (benchmark sites)"
+DMS = "how well models rank the mutants of mutational scans, beside published ones"
 ORDER = 50
 
 
@@ -41,8 +43,8 @@ def run(config: Config) -> int:
         raise InputError("no folder of assays given", expected="--data DIR", do="See plait benchmark dms --help.")
     if config.resamples < 2:
         raise InputError("too few resamples", got=config.resamples, expected="2 or more")
-    models = [None, *BASELINES] if config.models is None else _names(config.models, "--models")
-    beside = tuple(_names(config.beside, "--beside")) if config.beside else ()
+    models = [None, *BASELINES] if config.models is None else names_in(config.models, "--models")
+    beside = tuple(names_in(config.beside, "--beside")) if config.beside else ()
     _check_published(config.data, beside)
     out = check_folder(config.out)
     codes = [0]
@@ -63,7 +65,7 @@ def run(config: Config) -> int:
         report=report,
         progress=tracked("assays"),
     )
-    write_benchmark(result, out, beside=beside, command=_command(config))
+    write_benchmark(result, out, beside=beside, command=command_line(["plait", "benchmark", "dms"], config))
     _tell(result)
     print(f"scores:  {out / SCORES}/MODEL/ASSAY.parquet, {result.reused} of them were there already")
     print(f"tables:  {out}/assays.csv, summary.csv, spearman.csv, ndcg.csv, top_recall.csv")
@@ -92,13 +94,6 @@ def _tell(result) -> None:
         print("failed: " + ", ".join(sorted(failed)))
 
 
-def _names(text: str, flag: str) -> list[str]:
-    names = [name.strip() for name in text.split(",")]
-    if not all(names):
-        raise InputError(f"an empty name in {flag}", got=repr(text), expected="names separated by commas")
-    return names
-
-
 def _check_published(data: str, beside: tuple[str, ...]) -> None:
     """Raise InputError for a name that no published table has, before the work begins."""
     from plait.data.assays import read_published
@@ -109,13 +104,4 @@ def _check_published(data: str, beside: tuple[str, ...]) -> None:
             raise unknown_name("published model", name, [] if table is None else table.columns)
 
 
-def _command(config: Config) -> str:
-    words = ["plait", "benchmark", "dms"]
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if value != field.default or field.name == "out":
-            words += [f"--{field.name}", str(value)]
-    return shlex.join(words)
-
-
-ACTIONS = {"dms": types.SimpleNamespace(SUMMARY=SUMMARY, Config=Config, run=run)}
+ACTIONS = {"dms": types.SimpleNamespace(SUMMARY=DMS, Config=Config, run=run), "sites": SITES}
