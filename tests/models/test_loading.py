@@ -209,3 +209,21 @@ def test_an_ensemble_is_the_mean_of_its_members(model, stable, protein, tmp_path
     with pytest.raises(InputError, match=r"member.*tiny"):
         load(tmp_path / "both")
     assert model.scores(protein)[1] is None
+
+
+def test_members_of_an_ensemble_come_from_the_hub_with_it(model, stable, protein, tmp_path, monkeypatch):
+    import huggingface_hub
+    from huggingface_hub.utils import filter_repo_objects
+
+    both = Ensemble("both", [model, stable], Scoring(head="profile"), {})
+    save(both, tmp_path / "hub")
+    files = [str(file.relative_to(tmp_path / "hub")) for file in (tmp_path / "hub").rglob("*") if file.is_file()]
+
+    def download(name, allow_patterns):
+        for file in filter_repo_objects(files, allow_patterns=allow_patterns):
+            (tmp_path / "cache" / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(tmp_path / "hub" / file, tmp_path / "cache" / file)
+        return str(tmp_path / "cache")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    assert np.array_equal(load("owner/both").score_matrix(protein), both.score_matrix(protein))

@@ -152,7 +152,12 @@ def _download(name: str) -> Path:
         disable_progress_bars()  # which would be drawn in a pipe
     patterns = ["config.json", "model.safetensors", "model.json", "tokenizer/*"]
     try:
-        return Path(snapshot_download(name, allow_patterns=patterns))
+        folder = Path(snapshot_download(name, allow_patterns=patterns))
+        members = [str(member) for member in _record(folder).get("members", [])]
+        if members:  # an ensemble's own folder holds no weights
+            patterns += [f"{member}/{pattern}" for member in members for pattern in patterns]
+            folder = Path(snapshot_download(name, allow_patterns=patterns))
+        return folder
     except RepositoryNotFoundError:
         raise InputError("no such model on the hub", got=repr(name), do="Check owner and name.") from None
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
