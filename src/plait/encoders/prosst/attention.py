@@ -156,8 +156,7 @@ def _attend_heads(left, right, query, key, value, towards, backwards, key_bias, 
         if towards is not None:
             score += position_term(query, towards, start)
         for columns, tile in zip(score.split(BLOCK, dim=2), tiles):
-            # numbers that are not float32 are added fast only along rows
-            columns += tile[:, rows] if score.dtype == torch.float32 else tile[:, rows].contiguous()
+            columns += _packed(tile[:, rows])
         if key_bias is not None:
             score += key_bias
         probabilities = torch.softmax(score, -1)
@@ -175,8 +174,12 @@ def position_term(vectors, table, start):
     block = vectors[:, start : start + BLOCK]
     rows = block.shape[1]
     first = table.shape[1] // 2 - start - rows + 1
-    met = table[:, first : first + rows + length - 1].contiguous()
-    return skew(torch.bmm(block, met.transpose(1, 2)))
+    return skew(torch.bmm(block, _packed(table[:, first : first + rows + length - 1]).transpose(1, 2)))
+
+
+def _packed(x):
+    """bfloat16 is multiplied and added fast only where rows follow one another; float32 also in strides."""
+    return x if x.dtype == torch.float32 else x.contiguous()
 
 
 def skew(product):
