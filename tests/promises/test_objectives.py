@@ -46,13 +46,9 @@ def view_of(objective, examples, seed=0):
 
 
 def outputs_for(objective, view, seed=0, fill=None):
-    residues, atoms = sum(len(p) for p in view.proteins), sum(len(p.position) for p in view.proteins)
     generator = torch.Generator().manual_seed(seed)
-    outputs = {}
-    for name, width in objective.heads.items():
-        rows = atoms if name.startswith("atom_") else residues
-        outputs[name] = torch.randn(rows, width, generator=generator, requires_grad=True)
-    return outputs
+    shapes = objective.shapes(view)
+    return {name: torch.randn(shape, generator=generator, requires_grad=True) for name, shape in shapes.items()}
 
 
 def visible(view):
@@ -66,7 +62,7 @@ def visible(view):
                     parts.append((field.name, value.dtype.str, value.shape, value.tobytes()))
         parts.append(masked.tobytes())
         parts.append(sorted((k, np.asarray(v).tobytes()) for k, v in extra.items()))
-    return parts
+    return parts + [(other, visible(view.others[other])) for other in sorted(view.others)]
 
 
 def test_no_leak(name, examples):

@@ -82,13 +82,32 @@ class EncoderWithHeads(nn.Module):
     ----------
     heads : dict of str to int
         Values per residue of each head.
+    objective_heads : Module, optional
+        What an objective asks of several nodes or views at a time (`plait.objectives.base.Objective.make_heads`).
+        They are for training: a saved model leaves them out.
     """
 
-    def __init__(self, encoder: Encoder, heads: dict[str, int]):
+    def __init__(self, encoder: Encoder, heads: dict[str, int], objective_heads: nn.Module | None = None):
         super().__init__()
         self.encoder, self.heads = encoder, dict(heads)
         self.readout = encoder.make_readout(heads)
+        self.objective_heads = objective_heads
 
-    def forward(self, batch) -> dict[str, torch.Tensor]:
-        """Logits [R, classes] by head."""
-        return self.readout(self.encoder(batch))
+    def forward(self, batch, view=None, others=None) -> dict[str, torch.Tensor]:
+        """Logits [R, classes] by head, and with a `view` what the objective's own heads answer.
+
+        Parameters
+        ----------
+        batch : what `encoder.prepare` gave
+        view : plait.objectives.base.View, optional
+            What is asked.
+        others : dict of str to batch, optional
+            Those of the view's other views. Only what some head reads is encoded.
+        """
+        if view is None or self.objective_heads is None:
+            return self.readout(self.encoder(batch))
+        batches, views = {"": batch, **(others or {})}, self.objective_heads.views
+        read = {*views, ""} if self.heads else {*views}
+        shown = {name: self.encoder(part) for name, part in batches.items() if name in read}
+        outputs = self.readout(shown[""]) if self.heads else {}
+        return outputs | self.objective_heads(shown, view)

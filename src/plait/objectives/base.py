@@ -5,8 +5,10 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 import torch
+from torch import nn
 
 from plait.data.base import Example
+from plait.encoders.base import Encoder
 from plait.structure.protein import Protein
 from plait.structure.vocabulary import BACKBONE, UNKNOWN
 
@@ -26,6 +28,9 @@ class View:
         What the losses ask for, by name. Pairs of atoms stand in arrays of their own length.
     weights : dict of str to float32, as long as the target
         Weight of each residue (atom, pair) in the loss of that name; 0 where nothing is asked.
+    others : dict of str to View
+        More views of the same examples, by name, such as another conformer; encoded apart from this one. What is asked
+        of them stands here too.
     """
 
     proteins: list[Protein]
@@ -33,6 +38,7 @@ class View:
     extras: list[dict[str, np.ndarray]]
     targets: dict[str, np.ndarray]
     weights: dict[str, np.ndarray]
+    others: dict[str, "View"] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +56,7 @@ class Objective(ABC):
 
     `heads` says which outputs it needs: name to number of classes, per residue. Names that begin with `atom_` are per
     atom of the view's proteins; encoders that cannot answer them leave them out, and `loss` then has no such terms.
+    What is asked of several nodes or views at a time is answered by a module of the objective's own (`make_heads`).
 
     Promise (tests/promises/test_objectives.py): no leak (what the loss asks for can be changed in the original, and
     what the encoder sees stays bit-identical); same draws, same loss; zero where nothing is asked; a perfect
@@ -65,6 +72,19 @@ class Objective(ABC):
     @abstractmethod
     def loss(self, outputs: dict[str, torch.Tensor], view: View) -> dict[str, Term]:
         """Named terms from the heads' outputs, float [R of all proteins, classes] each."""
+
+    def make_heads(self, encoder: Encoder) -> nn.Module | None:
+        """A module that answers what residues or atoms one by one do not, or None.
+
+        It takes a dict of name to `Representation` ("" is that of the view itself, the others' names are those of
+        `View.others`) and the view, and gives a dict of outputs; `views` names those that it reads.
+        """
+        return None
+
+    def shapes(self, view: View) -> dict[str, tuple[int, ...]]:
+        """Shape of each output that `loss` reads."""
+        residues, atoms = (sum(map(len, of)) for of in (view.proteins, [p.position for p in view.proteins]))
+        return {name: (atoms if name.startswith("atom_") else residues, width) for name, width in self.heads.items()}
 
     def view(self, examples: list[Example], generator: np.random.Generator) -> View:
         """The examples as the encoder may see them."""
@@ -103,6 +123,13 @@ class Sum(Objective):
     def perfect(self, view):
         return {name: value for _, objective in self.parts for name, value in objective.perfect(view).items()}
 
+    def make_heads(self, encoder):
+        made = {objective.name: objective.make_heads(encoder) for _, objective in self.parts}
+        return _Heads({name: module for name, module in made.items() if module is not None})
+
+    def shapes(self, view):
+        return {name: shape for _, objective in self.parts for name, shape in objective.shapes(view).items()}
+
     def corrupt(self, view, examples, generator):
         for _, objective in self.parts:
             view = objective.corrupt(view, examples, generator)
@@ -114,6 +141,17 @@ class Sum(Objective):
             for factor, objective in self.parts
             for name, term in objective.loss(outputs, view).items()
         }
+
+
+class _Heads(nn.ModuleDict):
+    """The own heads of several objectives, by the names of these."""
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for module in self.values() for name in module.views))
+
+    def forward(self, shown, view):
+        return {name: value for module in self.values() for name, value in module(shown, view).items()}
 
 
 def total(terms: dict[str, Term]) -> torch.Tensor:

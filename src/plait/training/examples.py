@@ -6,18 +6,24 @@ import numpy as np
 
 from plait.data.base import Example
 from plait.objectives.base import Objective, View
+from plait.objectives.showing import batch_of
 from plait.structure.protein import Protein
 
 
 @dataclasses.dataclass(frozen=True)
 class Batch:
-    """What the encoder reads, and the view that says what is asked."""
+    """What the encoder reads, and the view that says what is asked; `others` is what it reads of the view's others."""
 
     inputs: object
     view: View
+    others: dict[str, object] = dataclasses.field(default_factory=dict)
 
     def to(self, device) -> "Batch":
-        return Batch(self.inputs.to(device), self.view)
+        return Batch(self.inputs.to(device), self.view, {name: part.to(device) for name, part in self.others.items()})
+
+    def outputs(self, network) -> dict:
+        """What an `EncoderWithHeads` answers."""
+        return network(self.inputs, self.view, self.others)
 
 
 def make_batch(
@@ -27,9 +33,8 @@ def make_batch(
     view = objective.view(examples, generator)
     if noise > 0:
         view = dataclasses.replace(view, proteins=[_disturbed(p, noise, generator) for p in view.proteins])
-    names = view.extras[0].keys() if view.extras else ()
-    extras = {name: [extra[name] for extra in view.extras] for name in names}
-    return Batch(encoder.prepare(view.proteins, masked=view.masked, **extras), view)
+    others = {name: batch_of(encoder, other) for name, other in view.others.items()}
+    return Batch(batch_of(encoder, view), view, others)
 
 
 def _disturbed(protein: Protein, noise: float, generator: np.random.Generator) -> Protein:

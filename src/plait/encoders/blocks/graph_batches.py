@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import torch
 
+from plait.encoders.blocks.graph_changes import changed, changes_of
 from plait.errors import InputError
 from plait.structure.protein import Protein
 from plait.structure.vocabulary import BACKBONE, ELEMENTS, RESIDUES
@@ -92,7 +93,7 @@ def nodes(
     }
 
 
-def concatenated(graph, proteins, masked=None) -> dict[str, torch.Tensor | None]:
+def concatenated(graph, proteins, masked=None, extras=None) -> dict[str, torch.Tensor | None]:
     """The fields of a `GraphBatch`, or one with more of them.
 
     Parameters
@@ -101,6 +102,8 @@ def concatenated(graph, proteins, masked=None) -> dict[str, torch.Tensor | None]
         Gives the fields for one protein, but for the offsets, as arrays or None.
     proteins : sequence of Protein
     masked : sequence, optional
+    extras : dict of str to sequence, optional
+        What an objective has to say of the graphs, among inputs for other families; see `graph_changes`.
 
     Raises
     ------
@@ -110,7 +113,8 @@ def concatenated(graph, proteins, masked=None) -> dict[str, torch.Tensor | None]
     if len(proteins) == 0:
         raise InputError("no protein was given", expected="one or more")
     masked = [None] * len(proteins) if masked is None else masked
-    graphs = [graph(*given) for given in zip(proteins, masked, strict=True)]
+    changes = [changes_of(extras or {}, number) for number in range(len(proteins))]
+    graphs = [changed(graph, *given) for given in zip(proteins, masked, changes, strict=True)]
     sizes = {
         "node": [len(graph["position"]) for graph in graphs],
         "residue": [len(protein) for protein in proteins],

@@ -47,9 +47,9 @@ class GearNetEncoder(Encoder):
         load_exactly(encoder.gearnet, tensors, file=file)
         return encoder.eval()
 
-    def prepare(self, proteins, *, masked=None, **_) -> GearNetBatch:
+    def prepare(self, proteins, *, masked=None, **extras) -> GearNetBatch:
         """See `plait.encoders.gearnet.graphs.prepare`; inputs of other families are passed over."""
-        return prepare(self.config, proteins, masked=masked)
+        return prepare(self.config, proteins, masked=masked, **extras)
 
     @property
     def width(self) -> int:

@@ -61,7 +61,7 @@ def _one_hot(column: torch.Tensor, width: int) -> torch.Tensor:
     return column[:, None] == torch.arange(width, device=column.device)
 
 
-def prepare(config: GearNetConfig, proteins, *, masked=None) -> GearNetBatch:
+def prepare(config: GearNetConfig, proteins, *, masked=None, **extras) -> GearNetBatch:
     """The batch of some proteins.
 
     Nodes are C-alphas or all heavy atoms; residues without a node get none. With `compat`, atoms of elements that the
@@ -71,13 +71,15 @@ def prepare(config: GearNetConfig, proteins, *, masked=None) -> GearNetBatch:
     ----------
     masked : sequence of (bool [R] or indices or None), optional
         Residues of each protein whose type is hidden: they have no residue column, and at atom level no side chain.
+    **extras : sequence each
+        What an objective says of the graphs, among inputs for other families; see `blocks.graph_changes`.
 
     Raises
     ------
     InputError
         If there is no protein.
     """
-    return GearNetBatch(**concatenated(functools.partial(_graph, config), proteins, masked))
+    return GearNetBatch(**concatenated(functools.partial(_graph, config), proteins, masked, extras))
 
 
 def _graph(config: GearNetConfig, protein: Protein, masked) -> dict[str, np.ndarray | None]:

@@ -42,9 +42,9 @@ class GvpEncoder(Encoder):
         load_state(encoder.gvp, tensors, file=file)
         return encoder.eval()
 
-    def prepare(self, proteins, *, masked=None, **_) -> GraphBatch:
+    def prepare(self, proteins, *, masked=None, **extras) -> GraphBatch:
         """See `plait.encoders.gvp.features.prepare`; inputs of other families are passed over."""
-        return prepare(self.config, proteins, masked=masked)
+        return prepare(self.config, proteins, masked=masked, **extras)
 
     @property
     def width(self) -> int:

@@ -15,7 +15,7 @@ ATOM3D_RESIDUE_COLUMN = np.where(np.arange(len(RESIDUE_COLUMN)) == UNKNOWN, 0, R
 """The published Atom3D reader renames an unknown residue to glycine."""
 
 
-def prepare(config: GvpConfig, proteins, *, masked=None) -> GraphBatch:
+def prepare(config: GvpConfig, proteins, *, masked=None, **extras) -> GraphBatch:
     """The batch of some proteins.
 
     Nodes are C-alphas or all heavy atoms; residues without a node get none. In a published vocabulary, atoms of
@@ -25,13 +25,15 @@ def prepare(config: GvpConfig, proteins, *, masked=None) -> GraphBatch:
     ----------
     masked : sequence of (bool [R] or indices or None), optional
         Residues of each protein whose type is hidden: they have no residue column, and at atom level no side chain.
+    **extras : sequence each
+        What an objective says of the graphs, among inputs for other families; see `blocks.graph_changes`.
 
     Raises
     ------
     InputError
         If there is no protein.
     """
-    return GraphBatch(**concatenated(functools.partial(_graph, config), proteins, masked))
+    return GraphBatch(**concatenated(functools.partial(_graph, config), proteins, masked, extras))
 
 
 def _graph(config: GvpConfig, protein: Protein, masked) -> dict[str, np.ndarray | None]:

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from plait.encoders.base import Encoder, Representation
+from plait.encoders.blocks.graph_changes import among
 from plait.encoders.neighbourhood.configuration import NeighbourhoodConfig
 from plait.encoders.neighbourhood.geometry import (
     NODE_FEATURES,
@@ -95,8 +96,8 @@ class NeighbourhoodEncoder(Encoder):
         self.layers = nn.ModuleList(Layer(config, last=n == config.layers - 1) for n in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
 
-    def prepare(self, proteins, *, structure_tokens=None, masked=None) -> NeighbourhoodBatch:
-        """The batch of some proteins.
+    def prepare(self, proteins, *, structure_tokens=None, masked=None, hidden_edges=None, **_) -> NeighbourhoodBatch:
+        """The batch of some proteins; inputs of other families are passed over.
 
         Parameters
         ----------
@@ -104,11 +105,15 @@ class NeighbourhoodEncoder(Encoder):
             For an encoder that reads them; asked of `tokenizer` where they are not given.
         masked : sequence of (bool [R] or indices or None), optional
             Residues of each protein whose type is hidden.
+        hidden_edges : sequence of int64 [H, 3], optional
+            Pairs of residues of each protein, in the first two columns, of which the second does not hear the first;
+            see `plait.encoders.blocks.graph_changes`.
         """
         if len(proteins) == 0:
             raise InputError("no protein was given", expected="one or more")
         parts = [
-            self._arrays(protein, None if masked is None else masked[number]) for number, protein in enumerate(proteins)
+            self._arrays(protein, *(None if given is None else given[number] for given in (masked, hidden_edges)))
+            for number, protein in enumerate(proteins)
         ]
         offsets = np.concatenate(([0], np.cumsum([len(protein) for protein in proteins])))
         joined = {name: torch.from_numpy(np.concatenate([part[name] for part in parts])) for name in parts[0]}
@@ -121,7 +126,7 @@ class NeighbourhoodEncoder(Encoder):
             joined["structure"] = torch.from_numpy(np.concatenate(structure_tokens).astype(np.int64))
         return NeighbourhoodBatch(**joined, residue_offsets=torch.from_numpy(offsets))
 
-    def _arrays(self, protein, masked) -> dict[str, np.ndarray]:
+    def _arrays(self, protein, masked, hidden_edges) -> dict[str, np.ndarray]:
         residues, config = len(protein), self.config
         kind = protein.residue_type.astype(np.int64)
         if masked is not None:
@@ -131,6 +136,9 @@ class NeighbourhoodEncoder(Encoder):
         near, _ = nearest(protein.c_alpha, config.neighbours - 1)
         valid = np.concatenate([np.ones((residues, 1), bool), near >= 0], 1)
         neighbour = np.where(valid, np.concatenate([own[:, None], near], 1), own[:, None])
+        if hidden_edges is not None:
+            hidden = among(neighbour, own[:, None], None, hidden_edges) & (neighbour != own[:, None])
+            valid, neighbour = valid & ~hidden, np.where(hidden, own[:, None], neighbour)
         separation = protein.sequence_index[neighbour] - protein.sequence_index[:, None]
         separation = np.where(protein.chain[neighbour] == protein.chain[:, None], separation, ELSEWHERE)
         same = np.concatenate([[False], protein.chain[1:] == protein.chain[:-1]])

@@ -38,8 +38,8 @@ class ProsstEncoder(Encoder):
         encoder.config, encoder.prosst, encoder.tokenizer = model.config, model.prosst, model.tokenizer
         return encoder.train(model.training)
 
-    def prepare(self, proteins, *, structure_tokens=None, masked=None) -> ProsstBatch:
-        """See `plait.encoders.prosst.features.prepare`."""
+    def prepare(self, proteins, *, structure_tokens=None, masked=None, **_) -> ProsstBatch:
+        """See `plait.encoders.prosst.features.prepare`; inputs of other families are passed over."""
         return prepare(
             self.config, proteins, tokenizer=self.tokenizer, structure_tokens=structure_tokens, masked=masked
         )
