@@ -19,12 +19,18 @@ def opened(name, shared):
     """A function: the set of a split, from the shared data or another folder."""
     cls = DATASETS[name]
     default = cls.Config()
-    place = shared / default.folder.removeprefix("../shared/")
-    if not place.is_dir():
+    folders = {
+        field: shared / value.removeprefix("../shared/")
+        for field, value in dataclasses.asdict(default).items()
+        if str(value).startswith("../shared/")
+    }
+    place = folders.pop("folder")
+    if not all(one.is_dir() for one in (place, *folders.values())):
         pytest.skip(f"no data of {name} at {place}")
+    others = {field: str(value) for field, value in folders.items()}
 
     def make(split="valid", folder=place, **options):
-        return cls(dataclasses.replace(default, folder=str(folder), split=split, **options))
+        return cls(dataclasses.replace(default, folder=str(folder), split=split, **others, **options))
 
     make.folder = place
     return make

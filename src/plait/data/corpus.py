@@ -55,6 +55,7 @@ class Corpus(DataSet):
         if not keep.any():
             raise InputError("no chain of the corpus is left", file=self.folder, got=str(config))
         self._rows = {name: values[keep] for name, values in rows.items()}
+        self.ids = tuple(self._rows["id"].tolist())
         self.lengths = self._rows["length"].astype(np.int64)
         self.clusters = self._rows["cluster"].astype(np.int64)
         self._shards: dict[int, dict[str, np.ndarray]] = {}
