@@ -41,6 +41,15 @@ STRUCTURES = [
     ("af_A0A1B0GTW7", 300),
     ("af_A0A1B0GTW7", 600),
 ]
+PUBLISHED = [
+    ("2.0 to 3.3", "345"),
+    ("9.0 to 13.3", "1,037 to 1,063"),
+    ("1.3", "122"),
+    ("6.4", "612"),
+    ("17.8", "1,332"),
+]
+"""CPU seconds and megabytes of the published program for each of `STRUCTURES`, on another machine (A11)."""
+
 SIZES = [
     GVPEncoderConfig(),
     GVPEncoderConfig(radius=12.0),
@@ -115,11 +124,12 @@ def beside_plain(ours, plain, options) -> list[str]:
         "## `gvp` with the published sizes, beside a plain transcription of the published program",
         "",
         "K = 2048, from coordinates to tokens. The published program itself takes 0.84 to 0.97 of the time of such a "
-        "transcription (specs/prosst.md, A11).",
+        "transcription (specs/prosst.md, A11); its own figures there are from another machine.",
         "",
         "| structure | residues | plain, CPU s | ours, CPU s | times faster | plain, wall s | ours, wall s "
-        "| times faster | plain, MB added | ours, MB added | share | same tokens |",
-        "| --- " + "| ---: " * 11 + "|",
+        "| times faster | plain, MB added | ours, MB added | share | published, CPU s (A11) | published, MB (A11) "
+        "| same tokens |",
+        "| --- " + "| ---: " * 13 + "|",
     ]
     for number, (name, residues) in enumerate(STRUCTURES):
         protein = structure(name, residues)
@@ -134,7 +144,8 @@ def beside_plain(ours, plain, options) -> list[str]:
             f"| {name}{f', first {residues}' if residues else ''} | {len(protein)} "
             f"| {plain_cpu:.2f} | {our_cpu:.2f} | {plain_cpu / our_cpu:.1f} "
             f"| {plain_wall:.2f} | {our_wall:.2f} | {plain_wall / our_wall:.1f} "
-            f"| {plain_memory:.0f} | {our_memory:.0f} | {our_memory / plain_memory:.2f} | {'yes' if same else 'no'} |"
+            f"| {plain_memory:.0f} | {our_memory:.0f} | {our_memory / plain_memory:.2f} "
+            f"| {PUBLISHED[number][0]} | {PUBLISHED[number][1]} | {'yes' if same else 'no'} |"
         )
         print(lines[-1], file=sys.stderr)
     return lines
