@@ -104,3 +104,10 @@ def test_a_protein_without_pockets_has_a_page(tmp_path, structures):
         ran = subprocess.run([NODE, str(stub), str(page)], capture_output=True, text=True, check=False)
         assert ran.returncode == 0, ran.stderr
         assert json.loads(ran.stdout)["pockets"] == ["none"]
+
+
+def test_plait_write_writes_sites_too(result, tmp_path):
+    import plait
+
+    assert plait.write(result, tmp_path / "out") == tmp_path / "out"
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(SITE_FILES)

@@ -1,5 +1,6 @@
 """The Markdown page of a benchmark on mutational scans: averages, selection types, assays, and what they mean."""
 
+from plait.reports.markdown import cell, table_head
 from plait.tasks.assay_averages import AGGREGATED, MEAN
 
 DEFINITIONS = (
@@ -34,16 +35,14 @@ def page(result, beside: tuple[str, ...] = ()) -> str:
     ]
     lines += ["| model | digest | what |", "| --- | --- | --- |"]
     lines += [
-        f"| {_cell(name)} | {one['digest'] or ''} | {_cell(one['summary'])} |" for name, one in result.models.items()
+        f"| {cell(name)} | {one['digest'] or ''} | {cell(one['summary'])} |" for name, one in result.models.items()
     ]
     lines += ["", "## Averages", "", *_averages(result), "", *_notes(result), DEFINITIONS]
     lines += ["", "## By selection type", "", "Mean Spearman correlation over proteins.", "", *_types(result, beside)]
     lines += ["", "## Each assay", "", *_assays(result, beside)]
     if result.failures:
         lines += ["", "## What failed", ""]
-        lines += [
-            f"- {one.assay}{f', {one.model}' if one.model else ''}: {_cell(one.error)}" for one in result.failures
-        ]
+        lines += [f"- {one.assay}{f', {one.model}' if one.model else ''}: {cell(one.error)}" for one in result.failures]
     return "\n".join(lines) + "\n"
 
 
@@ -53,16 +52,16 @@ def _averages(result) -> list[str]:
     columns = [
         ("assays", "spearman", MEAN),
         ("mean Spearman", "spearman", MEAN),
-        (f"beyond {_cell(first)}", "spearman", MEAN),
+        (f"beyond {cell(first)}", "spearman", MEAN),
         ("aggregated Spearman", "spearman", AGGREGATED),
         ("mean NDCG", "ndcg", MEAN),
         ("aggregated NDCG", "ndcg", AGGREGATED),
         ("mean recall", "top_recall", MEAN),
         ("aggregated recall", "top_recall", AGGREGATED),
     ]
-    lines = _head(["model", *(title for title, _, _ in columns)])
+    lines = table_head(["model", *(title for title, _, _ in columns)])
     for name in result.order:
-        row = [f"**{_cell(name)}**" if name in result.models else _cell(name)]
+        row = [f"**{cell(name)}**" if name in result.models else cell(name)]
         for title, *where in columns:
             if (name, *where) not in cells.index:
                 row.append("")
@@ -86,12 +85,12 @@ def _types(result, beside) -> list[str]:
     assays = described["selection"].value_counts()
     proteins = described.groupby("selection")["protein"].nunique()
     cells = table.set_index(["model", "average"])
-    titles = [f"{_cell(name)} (assays: {assays[name]}, proteins: {proteins[name]})" for name in types]
-    lines = _head(["model", *titles])
+    titles = [f"{cell(name)} (assays: {assays[name]}, proteins: {proteins[name]})" for name in types]
+    lines = table_head(["model", *titles])
     for name in result.order:
         if name not in result.models and name not in beside:
             continue
-        row = [f"**{_cell(name)}**" if name in result.models else _cell(name)]
+        row = [f"**{cell(name)}**" if name in result.models else cell(name)]
         for selection in types:
             found = (name, selection) in cells.index
             one = cells.loc[(name, selection)] if found else None
@@ -111,13 +110,13 @@ def _assays(result, beside) -> list[str]:
     lines = [
         "Spearman correlation; `ndcg.csv` and `top_recall.csv` have the other two, all with every published model."
     ]
-    lines += ["", *_head(["assay", "selection", "mutants", *map(_cell, shown), *together])]
+    lines += ["", *table_head(["assay", "selection", "mutants", *map(cell, shown), *together])]
     for assay, values in wide.iterrows():
-        row = [_cell(assay), _cell(described.loc[assay, "selection"]), f"{mutants[assay]:,}"]
+        row = [cell(assay), cell(described.loc[assay, "selection"]), f"{mutants[assay]:,}"]
         row += [_number(values[name]) for name in shown]
         known = values[published].dropna()
         if published:
-            best = f"{known.max():.3f} ({_cell(known.idxmax())})" if len(known) else ""
+            best = f"{known.max():.3f} ({cell(known.idxmax())})" if len(known) else ""
             row += [_number(known.median()), best]
         lines.append("| " + " | ".join(row) + " |")
     return lines
@@ -135,17 +134,13 @@ def _notes(result) -> list[str]:
     partly = ours[ours["scored"] < ours["mutants"]]
     for one in partly.to_dict("records"):
         lines += [
-            f"{_cell(one['model'])} scored {one['scored']:,} of {one['mutants']:,} mutants of {one['assay']}.",
+            f"{cell(one['model'])} scored {one['scored']:,} of {one['mutants']:,} mutants of {one['assay']}.",
             "",
         ]
     other = [assay for assay in result.arguments["not_comparable"] if assay in set(result.assays["assay"])]
     if other:
         lines += [f"Published values are over other mutants than these: {_listed(other)}.", ""]
     return lines
-
-
-def _head(titles: list[str]) -> list[str]:
-    return ["| " + " | ".join(titles) + " |", "|" + " --- |" * len(titles)]
 
 
 def _number(value, error=None, sign: str = "") -> str:
@@ -155,8 +150,4 @@ def _number(value, error=None, sign: str = "") -> str:
 
 
 def _listed(names) -> str:
-    return ", ".join(map(_cell, names))
-
-
-def _cell(text) -> str:
-    return " ".join(str(text if text is not None else "").split()).replace("|", "\\|")
+    return ", ".join(map(cell, names))

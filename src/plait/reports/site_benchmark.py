@@ -3,8 +3,8 @@
 import datetime
 from pathlib import Path
 
-from plait.reports.benchmark_page import _cell, _head
 from plait.reports.folder import RECORD, staged
+from plait.reports.markdown import cell, table_head
 from plait.reports.run_record import versions, write_run_record
 from plait.reports.tables import write_table
 from plait.tasks.site_averages import PER_PROTEIN
@@ -52,20 +52,18 @@ def site_page(result) -> str:
     """The Markdown page of a `SiteBenchmark`."""
     from plait import __version__
 
-    lines = ["# Binding sites: " + ", ".join(map(_cell, result.models)), ""]
+    lines = ["# Binding sites: " + ", ".join(map(cell, result.models)), ""]
     lines += [f"Complexes in `{result.arguments['data']}`, plait {__version__}; ligands are not shown to models.", ""]
-    lines += _head(["model", "digest", "threshold", "what"])
+    lines += table_head(["model", "digest", "threshold", "what"])
     for name, one in result.models.items():
         threshold = one["settings"]["threshold"]
-        lines.append(f"| {_cell(name)} | {one['digest'] or ''} | {threshold:.3g} | {_cell(one['summary'])} |")
+        lines.append(f"| {cell(name)} | {one['digest'] or ''} | {threshold:.3g} | {cell(one['summary'])} |")
     for split in dict.fromkeys(result.summary["split"]):
         lines += ["", f"## {split}", "", *_split(result, split)]
     lines += ["", DEFINITIONS]
     if result.failures:
         lines += ["", "## What failed", ""]
-        lines += [
-            f"- {one.entry}{f', {one.model}' if one.model else ''}: {_cell(one.error)}" for one in result.failures
-        ]
+        lines += [f"- {one.entry}{f', {one.model}' if one.model else ''}: {cell(one.error)}" for one in result.failures]
     return "\n".join(lines) + "\n"
 
 
@@ -81,12 +79,12 @@ def _split(result, split: str) -> list[str]:
         f"{residues:,} residues, of which {share:.1%} bind (within {result.arguments['cutoff']:g} angstrom).",
         "",
     ]
-    beyond = [f"{_cell(name)} beyond {_cell(first)}" for name in others]
-    lines += _head(["residues", *map(_cell, result.models), *beyond])
+    beyond = [f"{cell(name)} beyond {cell(first)}" for name in others]
+    lines += table_head(["residues", *map(cell, result.models), *beyond])
     for title, metric in RESIDUES:
         lines.append(_row(title, metric, cells, result.models, others))
     for title, suffix in (("share of ligands", ""), ("per protein", "_protein")):
-        lines += ["", *_head([f"pockets, {title}", *map(_cell, result.models), *beyond])]
+        lines += ["", *table_head([f"pockets, {title}", *map(cell, result.models), *beyond])]
         for kind in ("dca", "dcc"):
             for top, name in POCKETS:
                 row = _row(f"{kind.upper()} {top}", f"{kind}_{name}{suffix}", cells, result.models, others)

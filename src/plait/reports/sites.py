@@ -1,15 +1,13 @@
 """Everything that the binding sites of a protein leave behind, in one folder."""
 
 import datetime
-import html
-import re
 import time
 from pathlib import Path
 
 import numpy as np
 
 from plait.reports.folder import RECORD, staged
-from plait.reports.page import PARTS, _card, _numbers, _safe_json
+from plait.reports.page_parts import card_lines, rounded, write_html
 from plait.reports.run_record import versions, write_run_record
 from plait.reports.scales import ABSENT, hexadecimal
 from plait.reports.tables import write_table
@@ -51,21 +49,9 @@ def write_sites_page(result, path: str | Path, *, structure: str | Path | None =
     structure : path, optional
         The coloured structure as mmCIF, for the 3D view.
     """
-    name = result.protein.source or "structure"
-    parts = {
-        "title": html.escape(f"Binding sites: {name}"),
-        "style": (PARTS / "page.css").read_text(encoding="utf-8"),
-        "viewer": (PARTS / "vendor" / "3Dmol-min.js").read_text(encoding="utf-8"),
-        "script": (PARTS / "sites.js").read_text(encoding="utf-8"),
-        "data": _safe_json(sites_page_data(result)),
-        "structure": _safe_json(Path(structure).read_text(encoding="utf-8") if structure else None),
-    }
-    template = (PARTS / "sites.html").read_text(encoding="utf-8")
-    # One pass over the template: what is put in is never looked at for places.
-    text = re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], template)
-    path = Path(path)
-    path.write_text(text, encoding="utf-8")
-    return path
+    title = f"Binding sites: {result.protein.source or 'structure'}"
+    data = sites_page_data(result)
+    return write_html(path, "sites.html", title=title, script="sites.js", data=data, structure=structure)
 
 
 def sites_page_data(result) -> dict:
@@ -78,7 +64,7 @@ def sites_page_data(result) -> dict:
         pocket_of[pocket.residues] = pocket.rank
     return {
         "version": plait.__version__,
-        "model": {"name": model.name, "digest": model.digest or "", "card": _card(model.card)},
+        "model": {"name": model.name, "digest": model.digest or "", "card": card_lines(model.card)},
         "meaning": result.meaning,
         "threshold": result.settings.threshold,
         "colours": hexadecimal(PROBABILITY_COLOURS),
@@ -88,7 +74,7 @@ def sites_page_data(result) -> dict:
             {
                 "rank": pocket.rank,
                 "score": round(pocket.score, 4),
-                "centre": _numbers(pocket.centre, 3),
+                "centre": rounded(pocket.centre, 3),
                 "residues": row.split(),
             }
             for pocket, row in zip(result.pockets, result.pocket_table["residues"], strict=True)
@@ -106,7 +92,7 @@ def _chain(result, chain: str, pocket_of: np.ndarray) -> dict:
         "codes": protein.insertion_code[at].tolist(),
         "names": protein.residue_name[at].tolist(),
         "positions": (protein.sequence_index[at] + 1).tolist(),
-        "probability": _numbers(result.probability[at], 4),
+        "probability": rounded(result.probability[at], 4),
         "pockets": [int(rank) or None for rank in pocket_of[at]],
     }
 

@@ -15,13 +15,18 @@ from plait.structure.writing import write_structure
 def write(result, folder: str | Path) -> Path:
     """Write a `ScoreResult` into a folder: scores.csv, heatmap.png, report.html, structure.cif and run.json.
 
-    All files or none: they are written beside the folder and moved into it. Other files there are left alone.
+    A `SiteResult` is written as `plait.reports.sites.write_sites` does. All files or none: they are written beside the
+    folder and moved into it. Other files there are left alone.
 
     Raises
     ------
     InputError
         If the folder cannot be written.
     """
+    if hasattr(result, "pockets"):
+        from plait.reports.sites import write_sites
+
+        return write_sites(result, folder)
     folder = Path(folder)
     with staged(folder) as place:
         seconds = dict(result.timings)
