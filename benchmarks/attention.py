@@ -147,6 +147,7 @@ def main() -> int:
     if options.memory_of:
         print_own_peak(options.memory_of, options.lengths[0])
         return 0
+    title = head(options)  # the commit at the start: others may add to it meanwhile
     columns = [
         "residues", "plain, s", "ours first, s", "/ plain", "ours again, s", "/ plain", "bf16 first, s", "/ plain",
         "bf16 again, s", "/ plain", "dense, s", "published / dense (B11)", "plain / dense", "ours first / dense",
@@ -183,7 +184,7 @@ def main() -> int:
         print(line, file=sys.stderr)
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text("\n".join([*head(options), *lines, "", *verdict(missed)]) + "\n", encoding="utf-8")
+        options.out.write_text("\n".join([*title, *lines, "", *verdict(missed)]) + "\n", encoding="utf-8")
     return 1 if missed else 0
 
 
