@@ -1,0 +1,115 @@
+"""Each objective of the graph family trains each encoder, at the levels that it has."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from plait import registry
+from plait.data.base import Example
+from plait.encoders.base import EncoderWithHeads
+from plait.errors import InputError
+from plait.objectives.base import total
+from plait.structure import read_structure
+from plait.tokenizers.dssp import DSSPTokenizer
+from plait.training.examples import make_batch
+
+OBJECTIVES = ("residue-type", "distance", "angle", "dihedral", "denoising", "diffpret", "siamdiff", "multiview")
+GEARNET = {"hidden": (8,) * 2}
+GVP = {"node_hidden": (32, 4), "edge_hidden": (8, 1), "layers": 1}
+VABSNET = {"width": 32, "edge_width": 16, "layers": 1, "heads": 2}
+ENCODERS = {
+    "neighbourhood": {"width": 16, "edge_width": 8, "layers": 1, "heads": 2},
+    "gearnet": GEARNET,
+    "gearnet-edge": GEARNET,
+    "gearnet-edge atom": {**GEARNET, "level": "atom"},
+    "gvp": GVP,
+    "gvp atom": {**GVP, "level": "atom"},
+    "vabsnet": VABSNET,
+    "vabsnet atom": VABSNET,
+    "prosst": {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32},
+}
+
+
+@pytest.fixture(scope="module")
+def examples(structures):
+    whole = read_structure(structures / "1ubi.pdb")
+    antibody = read_structure(structures / "2d7t.pdb.gz")
+    parts = {"first": whole, "second": antibody.select(np.arange(len(antibody)) < 60)}
+    return [Example(name, protein) for name, protein in parts.items()]
+
+
+def make_encoder(name):
+    torch.manual_seed(0)
+    cls = registry.get("encoder", name.split()[0])
+    config = cls.Config(**ENCODERS[name])
+    if name == "prosst":
+        config = config.with_tokenizer("dssp", DSSPTokenizer.size)
+    encoder = cls(config)
+    if name == "prosst":
+        encoder.tokenizer = DSSPTokenizer()
+    return encoder
+
+
+def make_objective(name, **options):
+    cls = registry.get("objective", name)
+    known = {field.name for field in dataclasses.fields(cls.Config)}
+    return cls(cls.Config(**{key: value for key, value in options.items() if key in known}))
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_it_trains_the_encoder(examples, objective, encoder):
+    """Finite terms, gradients in every tensor of the heads, and some in the encoder."""
+    level = "atom" if encoder.endswith("atom") else "residue"
+    objective, encoder = make_objective(objective, level=level), make_encoder(encoder)
+    model = EncoderWithHeads(encoder, objective.heads, objective.make_heads(encoder))
+    batch = make_batch(encoder, objective, examples, np.random.default_rng(0))
+    outputs = batch.outputs(model)
+    for name, shape in objective.shapes(batch.view).items():
+        assert outputs[name].shape[:1] == shape[:1]
+    loss = total(objective.loss(outputs, batch.view))
+    assert torch.isfinite(loss)
+    loss.backward()
+    for name, parameter in model.objective_heads.named_parameters():
+        assert torch.isfinite(parameter.grad).all() and parameter.grad.abs().max() > 0, name
+    reached = [p.grad for p in encoder.parameters() if p.grad is not None]
+    assert all(torch.isfinite(gradient).all() for gradient in reached)
+    assert any(gradient.abs().max() > 0 for gradient in reached)
+
+
+def test_a_sum_encodes_each_view_once(examples):
+    """Heads of several objectives in one network, with the readout of others."""
+    parts = {name: make_objective(name) for name in ("siamdiff", "multiview", "masked-lm")}
+    objective = parts["siamdiff"] + 0.5 * parts["multiview"] + parts["masked-lm"]
+    encoder, count = make_encoder("gearnet-edge"), []
+    encoder.register_forward_hook(lambda *_: count.append(1))
+    model = EncoderWithHeads(encoder, objective.heads, objective.make_heads(encoder))
+    batch = make_batch(encoder, objective, examples, np.random.default_rng(0))
+    terms = objective.loss(batch.outputs(model), batch.view)
+    assert {"siamdiff_structure", "siamdiff_type", "multiview", "residue_type"} <= set(terms)
+    assert len(count) == 4
+
+
+def test_a_view_that_no_head_reads_is_not_encoded(examples):
+    objective, encoder, count = make_objective("multiview"), make_encoder("gearnet"), []
+    encoder.register_forward_hook(lambda *_: count.append(1))
+    model = EncoderWithHeads(encoder, objective.heads, objective.make_heads(encoder))
+    make_batch(encoder, objective, examples, np.random.default_rng(0)).outputs(model)
+    assert len(count) == 2
+
+
+def test_atoms_are_asked_of_encoders_that_have_them(examples):
+    objective, encoder = make_objective("distance", level="atom"), make_encoder("gearnet")
+    model = EncoderWithHeads(encoder, {}, objective.make_heads(encoder))
+    with pytest.raises(InputError, match="no vectors of atoms"):
+        make_batch(encoder, objective, examples, np.random.default_rng(0)).outputs(model)
+
+
+def test_old_ways_still_go(examples):
+    """Without heads of its own an objective is asked as before, with or without the view."""
+    objective, encoder = make_objective("masked-lm"), make_encoder("gearnet")
+    model = EncoderWithHeads(encoder, objective.heads, objective.make_heads(encoder)).eval()
+    batch = make_batch(encoder, objective, examples, np.random.default_rng(0))
+    assert torch.equal(batch.outputs(model)["residue_type"], model(batch.inputs)["residue_type"])
