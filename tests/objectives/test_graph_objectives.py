@@ -79,6 +79,20 @@ def test_it_trains_the_encoder(examples, objective, encoder):
     assert any(gradient.abs().max() > 0 for gradient in reached)
 
 
+@pytest.mark.parametrize("encoder", ["neighbourhood", "gearnet", "gearnet-edge", "gvp"])
+def test_nodes_of_a_question_do_not_hear_each_other(examples, encoder):
+    objective, encoder = make_objective("distance"), make_encoder(encoder)
+    batch = make_batch(encoder, objective, examples, np.random.default_rng(0))
+    asked, heard = batch.view.targets["distance_nodes"], batch.inputs
+    if hasattr(heard, "neighbour"):
+        target, place = np.nonzero(heard.valid.numpy())
+        joined = {*zip(heard.neighbour.numpy()[target, place].tolist(), target.tolist())}
+    else:
+        joined = {*zip(*(heard.residue[end].tolist() for end in (heard.source, heard.target)))}
+    assert joined and len(asked) > 100
+    assert not joined & {*map(tuple, asked.tolist())} and not joined & {*map(tuple, asked[:, ::-1].tolist())}
+
+
 def test_a_sum_encodes_each_view_once(examples):
     """Heads of several objectives in one network, with the readout of others."""
     parts = {name: make_objective(name) for name in ("siamdiff", "multiview", "masked-lm")}
