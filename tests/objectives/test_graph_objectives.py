@@ -121,6 +121,18 @@ def test_atoms_are_asked_of_encoders_that_have_them(examples):
         make_batch(encoder, objective, examples, np.random.default_rng(0)).outputs(model)
 
 
+def test_published_parts_need_a_graph(examples):
+    with pytest.raises(InputError, match="part of a graph"):
+        make_objective("multiview", compat=True).make_heads(make_encoder("neighbourhood"))
+
+
+def test_places_for_edges_must_fit(examples):
+    """Noise first and hidden residues after it: their side chains are gone, and the places before the noise are not."""
+    objective = make_objective("denoising", edges="original") + make_objective("masked-lm")
+    with pytest.raises(InputError, match="stand last"):
+        make_batch(make_encoder("gearnet"), objective, examples, np.random.default_rng(0))
+
+
 def test_old_ways_still_go(examples):
     """Without heads of its own an objective is asked as before, with or without the view."""
     objective, encoder = make_objective("masked-lm"), make_encoder("gearnet")

@@ -43,6 +43,9 @@ class Encoder(nn.Module):
     atom_heads: tuple[str, ...] = ()
     """Heads per atom (their names begin with `atom_`) that the readout can answer."""
 
+    graph_changes: tuple[str, ...] = ()
+    """What objectives say of graphs (`plait.encoders.blocks.graph_changes.NAMES`) that `prepare` heeds."""
+
     def prepare(self, proteins):
         raise NotImplementedError
 

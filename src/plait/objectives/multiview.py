@@ -143,6 +143,13 @@ class Multiview(Objective):
         )
 
     def make_heads(self, encoder: Encoder) -> nn.Module:
+        if self.config.compat and "kept_residues" not in encoder.graph_changes:
+            raise InputError(
+                "this encoder does not read a part of a graph",
+                got=encoder.name,
+                expected="gearnet, gearnet-edge or gvp",
+                do="Leave out compat.",
+            )
         return ViewHead(encoder.width, self.config.layers)
 
     def shapes(self, view):

@@ -68,7 +68,7 @@ class PairScoreHead(nn.Module):
     def forward(self, representation: Representation, view: View, level: str, pairs: np.ndarray, places: View):
         """Scores [P] of pairs int64 [P, 2]: vectors are those of a `view`, positions those of `places`."""
         ends = vectors(representation, level, pairs, view)
-        distance = torch.as_tensor(_lines(places, level, pairs)[1], dtype=ends.dtype, device=ends.device)
+        distance = torch.as_tensor(_lines(places, level, pairs)[1], dtype=torch.float32, device=ends.device)
         product = ends[:, 0] * ends[:, 1]
         known = self.dist_mlp(distance[:, None])
         return self.struct_mlp(torch.cat([product.to(known.dtype), known], dim=-1))[:, 0]

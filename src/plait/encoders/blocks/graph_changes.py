@@ -5,6 +5,7 @@ Each stands among the `extras` of a view under its name, one array a protein.
 
 import numpy as np
 
+from plait.errors import InputError
 from plait.structure.protein import Protein
 
 NAMES = ("edge_position", "hidden_edges", "hidden_atom_edges", "kept_residues")
@@ -27,6 +28,14 @@ def changed(graph, protein: Protein, masked, changes: dict[str, np.ndarray]) -> 
     if not changes:
         return graph(protein, masked)
     if "edge_position" in changes:
+        if len(changes["edge_position"]) != len(protein.position):
+            raise InputError(
+                "places of atoms for the making of edges do not fit",
+                file=protein.source or None,
+                got=len(changes["edge_position"]),
+                expected=f"{len(protein.position)} atoms",
+                do="In a sum of objectives, let the one that noises positions stand last.",
+            )
         fields = graph(protein.with_positions(changes["edge_position"]), masked)
         atom, residue = fields["atom"], fields["residue"]
         position = protein.c_alpha[residue] if atom is None else protein.position[atom]

@@ -3,6 +3,7 @@
 import torch
 
 from plait.encoders.base import Encoder, Representation
+from plait.encoders.blocks.graph_changes import NAMES
 from plait.encoders.blocks.loading import encoder_tensors, load_exactly
 from plait.encoders.blocks.readout import representation
 from plait.encoders.gearnet.configuration import GearNetConfig, GearNetEdgeConfig
@@ -21,6 +22,7 @@ class GearNetEncoder(Encoder):
     summary = "Relational graph convolutions on residues or atoms"
     reference = GEARNET.at("section 3.2, relational graph convolutional layer")
     Config = GearNetConfig
+    graph_changes = NAMES
 
     def __init__(self, config: GearNetConfig):
         super().__init__()

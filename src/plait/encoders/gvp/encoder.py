@@ -4,6 +4,7 @@ import torch
 
 from plait.encoders.base import Encoder, Representation
 from plait.encoders.blocks.graph_batches import GraphBatch
+from plait.encoders.blocks.graph_changes import NAMES
 from plait.encoders.blocks.loading import encoder_tensors
 from plait.encoders.blocks.readout import representation
 from plait.encoders.gvp.configuration import GvpConfig
@@ -22,6 +23,7 @@ class GvpEncoder(Encoder):
     summary = "Graph network over scalars and vectors of residues or atoms"
     reference = GVP.at("section 3, geometric vector perceptrons; as in the recipes of SiamDiff")
     Config = GvpConfig
+    graph_changes = NAMES
 
     def __init__(self, config: GvpConfig):
         super().__init__()

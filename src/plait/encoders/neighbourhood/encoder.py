@@ -80,6 +80,7 @@ class NeighbourhoodEncoder(Encoder):
     summary = "attention of residues to their nearest ones with distances, directions and relative frames"
     reference = VABSNET.at("the residue track; plait's own reduction of it")
     Config = NeighbourhoodConfig
+    graph_changes = ("hidden_edges",)
 
     def __init__(self, config: NeighbourhoodConfig):
         super().__init__()
