@@ -11,6 +11,7 @@ from plait.data.base import Example
 from plait.encoders.base import EncoderWithHeads
 from plait.errors import InputError
 from plait.objectives.base import total
+from plait.objectives.node_graphs import HIDDEN
 from plait.structure import read_structure
 from plait.tokenizers.dssp import DSSPTokenizer
 from plait.training.examples import make_batch
@@ -77,6 +78,25 @@ def test_it_trains_the_encoder(examples, objective, encoder):
     reached = [p.grad for p in encoder.parameters() if p.grad is not None]
     assert all(torch.isfinite(gradient).all() for gradient in reached)
     assert any(gradient.abs().max() > 0 for gradient in reached)
+
+
+@pytest.mark.parametrize("level", ["residue", "atom"])
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_published_draws_train_a_published_encoder(examples, objective, level):
+    """With compat and chance of our own: finite, the same for the same draws, and some edge is hidden where one is."""
+    objective = make_objective(objective, level=level, compat=True)
+    encoder = registry.get("encoder", "gearnet-edge")
+    encoder = encoder(encoder.Config(**GEARNET, level=level, compat=True, neighbour_limit=32))
+    model = EncoderWithHeads(encoder, objective.heads, objective.make_heads(encoder))
+    values = []
+    for _ in range(2):
+        batch = make_batch(encoder, objective, examples, np.random.default_rng(1))
+        values.append(total(objective.loss(batch.outputs(model), batch.view)))
+    assert torch.isfinite(values[0]) and values[0] == values[1]
+    if objective.name in ("distance", "angle", "dihedral"):
+        free = encoder.prepare([example.protein for example in examples])
+        hidden = sum(len(extras[HIDDEN[level]]) for extras in batch.view.extras)
+        assert 0 < hidden == len(free.source) - len(batch.inputs.source)
 
 
 @pytest.mark.parametrize("encoder", ["neighbourhood", "gearnet", "gearnet-edge", "gvp"])
