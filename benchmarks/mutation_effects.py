@@ -19,7 +19,7 @@ from plait.models.loading import load
 from plait.reports.benchmark import write_benchmark
 from plait.tasks.dms_benchmark import benchmark_dms
 
-ZERO_SHOT, STABILITY = "plait-zero-shot", "plait-stability"
+ZERO_SHOT, STABILITY, TOKENS = "plait-geometry", "plait-stability", "plait-small"
 BESIDE = ("BLOSUM62", "ESM2 (8M)", "ESM2 (35M)", "Site-Independent", "ESM-IF1", "SaProt (650M)", "ProSST (K=2048)")
 
 
@@ -29,13 +29,16 @@ def main():
     parser.add_argument("--work", type=Path, default=Path("runs/mutation_effects"))
     parser.add_argument("--out", type=Path, default=Path("docs/results/mutation_effects"))
     options = parser.parse_args()
-    zero_shot, stability = load(ZERO_SHOT), load(STABILITY)
+    whole, zero_shot, stability = load(DEFAULT), load(ZERO_SHOT), load(STABILITY)
     models = [
-        load(DEFAULT),
+        whole,
+        scoring(whole, "stability left out", stability=0.0),
+        scoring(whole, "stability counts as much", stability=1.0),
         zero_shot,
-        *(load(member.name) for member in zero_shot.members),
         scoring(zero_shot, "log-odds alone", weighting="none"),
-        scoring(stability, "stability alone", weighting="none", log_odds=0.0),
+        stability,
+        scoring(stability, "stability alone", log_odds=0.0),
+        load(TOKENS),
         *BASELINES,
     ]
     result = benchmark_dms(options.data, models, out=options.work, report=lambda one: print(one, file=sys.stderr))

@@ -25,7 +25,7 @@ from plait.data.stability_ranking import less_wild_type, rank_stability
 from plait.models.loading import load
 from plait.models.scoring import Scoring, site_weight
 
-GEOMETRY, TOKENS = "plait-geometry", "plait-small"
+GEOMETRY, TOKENS, STABILITY = "plait-geometry", "plait-small", "plait-stability"
 PASSES, HIDDEN = 6, 0.15
 
 
@@ -35,11 +35,11 @@ def main():
     parser.add_argument("--chains", type=int, default=100)
     parser.add_argument("--out", type=Path, default=Path("docs/results/scoring_choices.md"))
     options = parser.parse_args()
-    geometry, tokens = load(GEOMETRY), load(TOKENS)
+    geometry, tokens, stability = load(GEOMETRY), load(TOKENS), load(STABILITY)
     lines = ["# How scores are made of predictions", "", *__doc__.split("\n\n")[2].splitlines(), ""]
     lines += [f"Command: `{shlex.join(['python', 'benchmarks/scoring_choices.py', *sys.argv[1:]])}`", ""]
     lines += [f"## Site weights ({GEOMETRY}, log-odds of its profiles)", "", *weights_table(geometry, options), ""]
-    lines += ["## Passes and models", "", *passes_table(geometry, tokens, options), ""]
+    lines += ["## Passes and models", "", *passes_table(geometry, tokens, stability, options), ""]
     options.out.write_text("\n".join(lines))
     print("\n".join(lines))
 
@@ -73,7 +73,7 @@ def weights_table(model, options) -> list[str]:
     return lines
 
 
-def passes_table(geometry, tokens, options) -> list[str]:
+def passes_table(geometry, tokens, stability, options) -> list[str]:
     chains = Corpus(CorpusConfig(folder=str(options.data / "corpus"), split="valid", profiles=True, longest=400))
     generator = np.random.default_rng(0)
     found: dict[str, list] = {}
@@ -81,6 +81,7 @@ def passes_table(geometry, tokens, options) -> list[str]:
         example = chains[int(index)]
         protein = example.protein
         once, other = (model.outputs(protein)["profile"] for model in (geometry, tokens))
+        third = stability.outputs(protein)
         masks = [generator.random(len(protein)) < HIDDEN for _ in range(PASSES)]
         masked = [geometry.outputs(protein, mask)["profile"] for mask in masks]
         half = generator.random(len(protein)) < 0.5
@@ -95,7 +96,12 @@ def passes_table(geometry, tokens, options) -> list[str]:
             "hidden and not hidden": [once, own],
             f"{GEOMETRY}, least of all passes": [np.minimum.reduce([once, *masked])],
             f"{TOKENS}, nothing hidden": [other],
+            f"{STABILITY}, profile": [third["profile"]],
+            f"{STABILITY}, log-odds": [third["log_odds"]],
             f"{GEOMETRY} and {TOKENS}": [once, other],
+            f"{GEOMETRY} and {STABILITY}, log-odds (plait-braid)": [once, third["log_odds"]],
+            "all three, profiles": [once, other, third["profile"]],
+            "all three, log-odds of the last": [once, other, third["log_odds"]],
         }.items():
             found.setdefault(name, []).append(judged(np.mean(values, axis=0), example))
     lines = ["| | cross-entropy | Spearman of log-odds |", "| --- | --- | --- |"]

@@ -20,7 +20,7 @@ from pathlib import Path
 
 CHAINS = {300: "AMIE_PSEAE", 600: "DLG4_RAT"}
 PUBLISHED = "ProSST-2048, random weights"
-MODELS = ("plait-braid", "plait-zero-shot", "plait-geometry", "plait-small", PUBLISHED)
+MODELS = ("plait-braid", "plait-geometry", "plait-small", PUBLISHED)
 
 
 def main():

@@ -1,5 +1,6 @@
 """Models: loaded from where users have them, refused with a reason, the same after save and load."""
 
+import dataclasses
 import json
 import shutil
 
@@ -65,9 +66,13 @@ def test_any_encoder_is_a_model(stable, protein, tmp_path):
     assert np.allclose(np.exp(found["profile"]).sum(1), 1, atol=1e-5)
     wild_type = int(protein.residue_type[26])
     gains = [found[name][26, 7] - found[name][26, wild_type] for name in ("profile", "stability")]
-    expected = weight[26] * gains[0] + 1.5 * gains[1]
+    rows, types = np.arange(76), protein.residue_type.astype(int)
+    parts = [(found[n] - found[n][rows, types][:, None]) * weight[:, None] for n in ("profile", "stability")]
+    expected = weight[26] * (gains[0] + 1.5 * gains[1] * parts[0].std() / parts[1].std())
     assert stable.score_matrix(protein)[26, 7] == pytest.approx(expected, abs=1e-5)
-    assert "kcal/mol" in stable.describe_score()
+    assert "folding stability" in stable.describe_score()
+    stable.scoring = Scoring(head="profile", weighting="burial", log_odds=0.0, stability=1.0)
+    assert stable.score_matrix(protein)[26, 7] == pytest.approx(weight[26] * gains[1], abs=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -189,16 +194,17 @@ def test_exposure_weighs_burial_and_area_together(protein):
 def test_an_ensemble_is_the_mean_of_its_members(model, stable, protein, tmp_path):
     scoring = Scoring(head="profile", weighting="burial", stability=1.5)
     both = Ensemble("both", [model, stable], scoring, {})
+    assert np.array_equal(both.outputs(protein)["stability"], stable.outputs(protein)["stability"])
+    both.scoring = dataclasses.replace(scoring, stability=0.0)
     score, spread = both.scores(protein)
     one, other = model.outputs(protein), stable.outputs(protein)
-    profile, stability = (one["profile"] + other["profile"]) / 2, other["stability"]
+    profile = (one["profile"] + other["profile"]) / 2
     wild_type, weight = int(protein.residue_type[26]), both.site_weight(protein)[26]
 
     def gain(values):
         return float(values[26, 7] - values[26, wild_type])
 
-    expected = weight * gain(profile) + 1.5 * gain(stability)
-    assert score[26, 7] == pytest.approx(expected, abs=1e-5)
+    assert score[26, 7] == pytest.approx(weight * gain(profile), abs=1e-5)
     assert np.array_equal(both.score_matrix(protein), score)
     # the members differ in their profiles only: half the difference is the standard deviation of two values
     assert spread[26, 7] == pytest.approx(weight * abs(gain(one["profile"]) - gain(other["profile"])) / 2, abs=1e-5)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
-DEFAULT = "plait-small"
+DEFAULT = "plait-braid"
 """The model that is used where none is named."""
 
 

@@ -76,7 +76,8 @@ class Model:
     def combine(self, protein: Protein, found: dict[str, np.ndarray], homologs: Homologs | None = None) -> np.ndarray:
         """The scores that outputs make: float32 [R, 20].
 
-        log p(mutated) - log p(wild type), times the site's weight; plus what the stability head adds.
+        log p(mutated) - log p(wild type), times the site's weight; plus `scoring.stability` times the predicted change
+        of stability, times the same weight and brought to the same standard deviation over the chain's substitutions.
         With `homologs` of the chain the probabilities are first mixed with theirs (`plait.data.site_profiles.mixed`).
         """
         known = protein.residue_type != UNKNOWN
@@ -89,9 +90,12 @@ class Model:
         if homologs is not None:
             scoring = self.scoring
             log_p = mixed(log_p, homologs.count, prior=scoring.alignment_prior, share=scoring.alignment_share)
-        score = self.scoring.log_odds * gain(log_p) * self.site_weight(protein)[:, None]
+        weight = self.site_weight(protein)[:, None]
+        score = self.scoring.log_odds * gain(log_p) * weight
         if self.scoring.stability:
-            score = score + self.scoring.stability * gain(found["stability"])
+            stability = gain(found["stability"]) * weight
+            scale = float(score[known].std() / max(stability[known].std(), 1e-6)) if self.scoring.log_odds else 1.0
+            score = score + self.scoring.stability * scale * stability
         score[~known] = np.nan
         return score.astype(np.float32)
 
@@ -114,8 +118,8 @@ class Model:
         }[self.scoring.weighting]
         if self.scoring.stability:
             text += (
-                f", plus {self.scoring.stability:.3g} for each kcal/mol of folding stability that the mutation is "
-                "predicted to gain"
+                f", plus {self.scoring.stability:.3g} times the predicted change of folding stability, weighted alike "
+                "and brought to the same spread"
             )
         return (
             text

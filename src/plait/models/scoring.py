@@ -35,7 +35,9 @@ class Scoring:
     alignment_share: float = option(0.5, "weight of the log-probabilities with the alignment beside those without it")
     log_odds: float = option(1.0, "what the weighted log-odds count; 0 for the stability head alone")
     stability: float = option(
-        0.0, "what a change of stability by 1 kcal/mol, as the stability head predicts it, adds to the score"
+        0.0,
+        "how much the predicted change of stability counts beside the log-odds, 1 for as much (both weighted by site, "
+        "and alike in standard deviation over the chain)",
     )
 
     @property
