@@ -2,7 +2,6 @@
 
 import dataclasses
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,7 +24,7 @@ def opened(name, shared):
         for field, value in dataclasses.asdict(default).items()
         if str(value).startswith("../shared/")
     }
-    place = folders.pop("folder", Path(default.folder))
+    place = folders.pop("folder", shared / default.folder)
     if not all(one.is_dir() for one in (place, *folders.values())):
         pytest.skip(f"no data of {name} at {place}")
     others = {field: str(value) for field, value in folders.items()}

@@ -99,7 +99,8 @@ def save_network(network, folder) -> None:
         return
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    write_tensors(network.state_dict(), folder / "model.safetensors")
+    tensors = {n: t for n, t in network.state_dict().items() if not n.startswith("objective_heads.")}
+    write_tensors(tensors, folder / "model.safetensors")
     encoder = network.encoder
     record = {
         "model_type": KIND,

@@ -54,7 +54,8 @@ def pretrain(config: PretrainConfig, *, progress=iter) -> tuple[EncoderWithHeads
     if tokenizer is not None:
         settings = settings.with_tokenizer(tokenizer.name, tokenizer.size)
     torch.manual_seed(config.run.seed)
-    model = EncoderWithHeads(get("encoder", config.encoder.name)(settings), objective.heads)
+    encoder = get("encoder", config.encoder.name)(settings)
+    model = EncoderWithHeads(encoder, objective.heads, objective.make_heads(encoder))
     model.encoder.tokenizer = tokenizer
     if config.start:
         _start_from(config.start, model)
@@ -70,7 +71,7 @@ def pretrain(config: PretrainConfig, *, progress=iter) -> tuple[EncoderWithHeads
     held_out = HeldOut.of(model.encoder, objective, valid, measured, config.batch.residues)
     result = fit(
         model,
-        terms=lambda network, batch: objective.loss(network(batch.inputs), batch.view),
+        terms=lambda network, batch: objective.loss(batch.outputs(network), batch.view),
         prepare=prepare,
         validate=functools.partial(validate, held_out=held_out),
         criterion="loss",
@@ -109,7 +110,8 @@ def _start_from(folder: str, model: EncoderWithHeads) -> None:
     file = Path(folder) / "best.safetensors"
     state = read_tensors(file)
     missing, unexpected = model.load_state_dict(state, strict=False)
-    strange = [name for name in missing if not name.startswith("readout.")] + unexpected
+    strange = [name for name in missing if not name.startswith(("readout.", "objective_heads."))]
+    strange += [name for name in unexpected if not name.startswith("objective_heads.")]
     if strange:
         raise InputError("weights of another network", file=file, got=strange[0], do="Give the encoder of that run.")
 

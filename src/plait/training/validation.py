@@ -61,7 +61,7 @@ def validate(model: EncoderWithHeads, held_out: HeldOut) -> dict[str, float]:
     for suffix, batches in (("", held_out.masked), ("_seen", held_out.seen)):
         sums: dict[str, np.ndarray] = {}
         for batch in batches:
-            for name, term in held_out.objective.loss(model(batch.to(device).inputs), batch.view).items():
+            for name, term in held_out.objective.loss(batch.to(device).outputs(model), batch.view).items():
                 weights[name] = term.weight
                 sums[name] = sums.get(name, np.zeros(2)) + [float(term.value) * term.count, term.count]
         values |= {name + suffix: total / count for name, (total, count) in sums.items() if count}
