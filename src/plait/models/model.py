@@ -77,7 +77,7 @@ class Model:
         """The scores that outputs make: float32 [R, 20].
 
         log p(mutated) - log p(wild type), times the site's weight; plus `scoring.stability` times the predicted change
-        of stability, times the same weight and brought to the same standard deviation over the chain's substitutions.
+        of stability, times the same weight and brought to the standard deviation that the first has over the chain.
         With `homologs` of the chain the probabilities are first mixed with theirs (`plait.data.site_profiles.mixed`).
         """
         known = protein.residue_type != UNKNOWN
@@ -86,16 +86,18 @@ class Model:
         def gain(values):
             return values - values[rows, wild_type][:, None]
 
-        log_p = found[self.scoring.output]
+        scoring, weight = self.scoring, self.site_weight(protein)[:, None]
+        alone = scoring.log_odds * gain(found[scoring.output]) * weight
+        score = alone
         if homologs is not None:
-            scoring = self.scoring
-            log_p = mixed(log_p, homologs.count, prior=scoring.alignment_prior, share=scoring.alignment_share)
-        weight = self.site_weight(protein)[:, None]
-        score = self.scoring.log_odds * gain(log_p) * weight
-        if self.scoring.stability:
+            log_p = mixed(
+                found[scoring.output], homologs.count, prior=scoring.alignment_prior, share=scoring.alignment_share
+            )
+            score = scoring.log_odds * gain(log_p) * weight
+        if scoring.stability and known.any():
             stability = gain(found["stability"]) * weight
-            scale = float(score[known].std() / max(stability[known].std(), 1e-6)) if self.scoring.log_odds else 1.0
-            score = score + self.scoring.stability * scale * stability
+            scale = float(alone[known].std() / max(stability[known].std(), 1e-6)) if scoring.log_odds else 1.0
+            score = score + scoring.stability * scale * stability
         score[~known] = np.nan
         return score.astype(np.float32)
 
@@ -119,7 +121,7 @@ class Model:
         if self.scoring.stability:
             text += (
                 f", plus {self.scoring.stability:.3g} times the predicted change of folding stability, weighted alike "
-                "and brought to the same spread"
+                "and brought to the same standard deviation"
             )
         return (
             text
