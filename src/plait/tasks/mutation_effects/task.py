@@ -97,10 +97,10 @@ class MutationEffects(Task):
         scores, spread = score_chains(model, protein, homologs)
         percentiles = percentile_matrix(scores, protein)
         sensitivity = site_sensitivity(scores)
-        doubts = plddt_remarks(protein)
+        disagreements: list[Remark] = []
         if placed is None:
             table = table_of_singles(protein, scores, percentiles, spread, self.config.numbering)
-            doubts += spread_remarks(protein, scores, percentiles, spread)
+            disagreements = spread_remarks(protein, scores, percentiles, spread)
         else:
             values = additive_scores(placed, scores, spread)
             if self.config.multi == "joint":
@@ -114,7 +114,7 @@ class MutationEffects(Task):
             sensitivity=sensitivity,
             protein=protein,
             model=model,
-            remarks=(*doubts, *remarks, *protein.remarks),
+            remarks=(*plddt_remarks(protein), *remarks, *protein.remarks, *disagreements),
             mutants_given=placed is not None,
             numbering=self.config.numbering,
             multi=self.config.multi,
