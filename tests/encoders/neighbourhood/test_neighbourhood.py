@@ -61,7 +61,7 @@ def test_neighbours_are_itself_and_the_nearest(encoder, protein):
     assert torch.equal(batch.separation[:76], batch.neighbour[:76] - torch.arange(76)[:, None])
 
 
-def test_geometry_agrees_with_that_of_structures(protein):
+def test_geometry_agrees_with_that_of_structures(protein, monkeypatch):
     backbone = torch.tensor(np.array(protein.backbone[:, :3]), dtype=torch.float64)
     # C-beta constants are those of the corpus's README; structure's own agree to the last digits written there
     assert np.allclose(c_beta(backbone).numpy(), protein.c_beta, atol=2e-3)
@@ -70,6 +70,8 @@ def test_geometry_agrees_with_that_of_structures(protein):
     follows = torch.ones(76, dtype=torch.bool)
     follows[0] = False
     counts, exposure = surroundings(backbone)
+    monkeypatch.setattr("plait.encoders.neighbourhood.geometry.RESIDUES_AT_ONCE", 31)  # in three blocks, the same
+    assert all(torch.equal(*pair) for pair in zip((counts, exposure), surroundings(backbone), strict=True))
     node = node_geometry(backbone, follows, counts, exposure).numpy()
     angles = geometry.backbone_dihedrals(protein)  # phi, psi, omega of each residue, NaN where undefined
     for column in range(2):

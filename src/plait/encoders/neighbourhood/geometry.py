@@ -6,6 +6,9 @@ from torch.nn import functional as F
 SHELLS = (6.0, 8.0, 10.0, 12.0, 15.0, 18.0)
 """Radii (angstrom) within which C-betas are counted."""
 
+RESIDUES_AT_ONCE = 512
+"""Rows of the distance matrix that are looked at together, so that memory is linear in the length of a protein."""
+
 NODE_FEATURES = 3 * 2 + 3 + len(SHELLS) + 2 + 1
 ATOMS = 4
 
@@ -96,14 +99,19 @@ def pair_geometry(backbone: torch.Tensor, index: torch.Tensor, count: int) -> to
 def surroundings(backbone: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Of one protein: C-betas within each of SHELLS [R, 6]; and C-alphas within 12 angstrom on the side of the C-beta
     over all, with log(1 + all) / 3 [R, 2]. A residue without backbone counts by its C-alpha and has no side."""
+    parts = [_surroundings(backbone, rows) for rows in torch.arange(len(backbone)).split(RESIDUES_AT_ONCE)]
+    return tuple(torch.cat(one) for one in zip(*parts, strict=True))
+
+
+def _surroundings(backbone: torch.Tensor, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     ca, beta = backbone[:, 1], c_beta(backbone)
     point = torch.where(torch.isfinite(beta), beta, ca)
-    gaps = torch.nan_to_num(torch.cdist(point, point, compute_mode="donot_use_mm_for_euclid_dist"), nan=torch.inf)
-    gaps.fill_diagonal_(torch.inf)
-    counts = torch.stack([(gaps < radius).sum(-1) for radius in SHELLS], -1).to(backbone.dtype)
-    away = ca[None] - ca[:, None]  # (R, R, 3)
-    near = (away.norm(dim=-1) < 12.0).fill_diagonal_(False)
-    ahead = near & ((away * (beta - ca)[:, None]).sum(-1) > 0)
+    others = rows.to(ca.device)[:, None] != torch.arange(len(ca), device=ca.device)  # (rows, R)
+    gaps = torch.cdist(point[rows], point, compute_mode="donot_use_mm_for_euclid_dist")
+    counts = torch.stack([((gaps < radius) & others).sum(-1) for radius in SHELLS], -1).to(backbone.dtype)
+    away = ca[None] - ca[rows, None]  # (rows, R, 3)
+    near = (away.norm(dim=-1) < 12.0) & others
+    ahead = near & ((away * (beta - ca)[rows, None]).sum(-1) > 0)
     every = near.sum(-1).to(backbone.dtype)
     return counts, torch.stack([ahead.sum(-1) / every.clamp(min=1), torch.log1p(every) / 3], -1)
 
