@@ -181,7 +181,7 @@ def test_letters_in_mmcif_coordinates(structures):
 def test_truncation_anywhere_in_a_coordinate_line_is_noticed(structures):
     data = (structures / "1ubi.pdb").read_bytes()
     begin = data.index(b"ATOM    100 ")
-    for cut in range(begin + 12, begin + 77, 8):
+    for cut in (*range(begin + 1, begin + 6), *range(begin + 12, begin + 77, 8)):
         with pytest.raises(InputError, match="cut"):
             read_structure(data[:cut])
 

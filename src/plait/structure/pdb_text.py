@@ -139,7 +139,17 @@ def _check_shift(data: bytes, starts: np.ndarray, ends: np.ndarray, heads: np.nd
 
 
 def _check_cut(data, buffer, starts, ends, atoms, file) -> None:
-    """Refuse a file that stops inside its last coordinate line."""
+    """Refuse a file that stops inside its last coordinate line, or inside the name of its record."""
+    tail = data[starts[-1] :]
+    if tail and any(len(tail) < 6 and name.startswith(tail) for name in (b"ATOM  ", b"HETATM")):
+        raise InputError(
+            "file cut in the middle of a coordinate line",
+            file=file,
+            place=f"line {len(starts)}",
+            got=repr(tail.decode()),
+            expected="a whole record",
+            do="Get the file again, or delete the last line.",
+        )
     last = int(atoms[-1])
     if last != len(starts) - 1 or len(atoms) < 2:
         return
