@@ -75,9 +75,19 @@ def test_any_encoder_is_a_model(stable, protein, tmp_path):
     assert stable.score_matrix(protein)[26, 7] == pytest.approx(weight[26] * gains[1], abs=1e-5)
 
 
+def test_heads_of_proteins_come_back_with_their_layers(stable, protein, tmp_path):
+    network = EncoderWithHeads(stable.network.encoder, {"protein_fold": 7}, protein_layers=3)
+    model = Model("folds", network, None, Scoring(), {})
+    save(model, tmp_path / "folds")
+    found = load(tmp_path / "folds").outputs(protein)["protein_fold"]
+    assert found.shape == (1, 7)
+    assert np.array_equal(found, model.outputs(protein)["protein_fold"])
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (lambda c: c.update(protein_layers=0), "protein_layers"),
         (lambda c: c.pop("heads"), "no heads"),
         (lambda c: c["heads"].update(profile="x"), "head profile has no width"),
         (lambda c: c["heads"].update(profile=21), "not those of this configuration"),

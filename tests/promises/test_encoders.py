@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from plait import registry
+from plait.encoders.base import EncoderWithHeads
 
 ENCODERS = registry.parts("encoder")
 pytestmark = pytest.mark.parametrize("name", ENCODERS)
@@ -82,3 +83,21 @@ def test_half_precision_stays_near(name, whole):
     expected = encode(make(name), [whole]).residue
     got = encode(make(name, torch.bfloat16), [whole]).residue.float()
     assert (got - expected).abs().mean() < 0.1 * expected.std()
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_heads_of_proteins_answer_once_for_each(name, layers, whole, one_residue):
+    """Affine in the protein's vector with one layer, and not the residues' mean of a head on residues by accident."""
+    network = EncoderWithHeads(make(name), {"residue_type": 20, "protein_kind": 5}, protein_layers=layers)
+    with torch.no_grad():
+        found = network.eval()(network.encoder.prepare([whole, one_residue]))
+        vectors = encode(network.encoder, [whole, one_residue]).protein
+    assert found["residue_type"].shape == (77, 20)
+    assert found["protein_kind"].shape == (2, 5)
+    weights = [tensor for n, tensor in network.readout.named_parameters() if "protein_kind" in n]
+    expected = vectors
+    for weight, bias in zip(weights[::2], weights[1::2]):
+        expected = expected @ weight.T + bias
+        expected = expected.relu() if weight.shape[0] != 5 else expected
+    assert len(weights) == 2 * layers
+    assert torch.allclose(found["protein_kind"], expected.detach(), atol=1e-4)

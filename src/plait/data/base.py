@@ -23,15 +23,19 @@ class Example:
         What the data set knows beside the structure, by name, e.g. "profile" float32 [R, 20].
     cluster : int
         Examples of one cluster never stand in different splits; -1 if there are no clusters.
+    protein_labels : dict of str to array
+        What it knows of the protein as a whole, such as "ec" float32 [classes] or "fold" int64 []; a crop keeps them.
     """
 
     id: str
     protein: Protein
     labels: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     cluster: int = -1
+    protein_labels: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     def crop(self, start: int, length: int) -> "Example":
-        """Residues `start` to `start + length` with their labels (arrays whose first axis is the residues)."""
+        """Residues `start` to `start + length` with their labels (arrays whose first axis is the residues); labels of
+        the whole protein stay."""
         mask = np.zeros(len(self.protein), bool)
         mask[start : start + length] = True
         labels = {name: value[start : start + length] for name, value in self.labels.items()}

@@ -57,25 +57,51 @@ class Encoder(nn.Module):
         """Number of values of a residue's vector."""
         raise NotImplementedError
 
-    def make_readout(self, heads: dict[str, int]) -> nn.Module:
+    def make_readout(self, heads: dict[str, int], protein_layers: int = 1) -> nn.Module:
         """A module that takes a `Representation` and gives, for each name of `heads`, logits [R, classes].
 
         A linear layer each; families with heads of their own override this. Names that begin with `atom_` ask for
-        [A, values]; they are left unanswered by families that do not list them in `atom_heads`.
+        [A, values]; they are left unanswered by families that do not list them in `atom_heads`. Names that begin with
+        `protein_` ask for [B, values], which every family answers (`ProteinHead`, of `protein_layers` layers).
         """
-        return LinearReadout(self.width, heads)
+        return LinearReadout(self.width, heads, protein_layers)
+
+
+def is_protein_head(name: str) -> bool:
+    """Whether a head answers for each protein, not for each residue or atom."""
+    return name.startswith("protein_")
+
+
+class ProteinHead(nn.Sequential):
+    """Linear layers on the proteins' vectors [B, width] with ReLU between them, the inner ones as wide as the vectors.
+
+    One layer is a linear probe; published GearNet classifies proteins with three (specs/siamdiff.md, 8).
+    """
+
+    def __init__(self, width: int, values: int, layers: int = 1):
+        inner = [part for _ in range(layers - 1) for part in (nn.Linear(width, width), nn.ReLU())]
+        super().__init__(*inner, nn.Linear(width, values))
 
 
 class LinearReadout(nn.Module):
-    """One linear layer on the residues' vectors for each name of `heads` that is not about atoms."""
+    """One linear layer on the residues' vectors for each name of `heads` that is not about atoms, and a `ProteinHead`
+    on the proteins' vectors for each that is about proteins."""
 
-    def __init__(self, width: int, heads: dict[str, int]):
+    def __init__(self, width: int, heads: dict[str, int], protein_layers: int = 1):
         super().__init__()
-        asked = {name: classes for name, classes in heads.items() if not name.startswith("atom_")}
-        self.heads = nn.ModuleDict({name: nn.Linear(width, classes) for name, classes in asked.items()})
+        self.heads = nn.ModuleDict(
+            {
+                name: ProteinHead(width, values, protein_layers) if is_protein_head(name) else nn.Linear(width, values)
+                for name, values in heads.items()
+                if not name.startswith("atom_")
+            }
+        )
 
     def forward(self, representation: Representation) -> dict[str, torch.Tensor]:
-        return {name: head(representation.residue) for name, head in self.heads.items()}
+        return {
+            name: head(representation.protein if is_protein_head(name) else representation.residue)
+            for name, head in self.heads.items()
+        }
 
 
 class EncoderWithHeads(nn.Module):
@@ -84,20 +110,28 @@ class EncoderWithHeads(nn.Module):
     Parameters
     ----------
     heads : dict of str to int
-        Values per residue of each head.
+        Values per residue (atom, protein) of each head.
     objective_heads : Module, optional
         What an objective asks of several nodes or views at a time (`plait.objectives.base.Objective.make_heads`).
         They are for training: a saved model leaves them out.
+    protein_layers : int
+        Layers of each head that answers for proteins.
     """
 
-    def __init__(self, encoder: Encoder, heads: dict[str, int], objective_heads: nn.Module | None = None):
+    def __init__(
+        self,
+        encoder: Encoder,
+        heads: dict[str, int],
+        objective_heads: nn.Module | None = None,
+        protein_layers: int = 1,
+    ):
         super().__init__()
-        self.encoder, self.heads = encoder, dict(heads)
-        self.readout = encoder.make_readout(heads)
+        self.encoder, self.heads, self.protein_layers = encoder, dict(heads), protein_layers
+        self.readout = encoder.make_readout(heads, protein_layers)
         self.objective_heads = objective_heads
 
     def forward(self, batch, view=None, others=None) -> dict[str, torch.Tensor]:
-        """Logits [R, classes] by head, and with a `view` what the objective's own heads answer.
+        """Logits [R, classes] ([B, classes] of proteins) by head, and with a `view` what the objective's heads answer.
 
         Parameters
         ----------

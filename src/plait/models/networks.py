@@ -9,7 +9,7 @@ import torch
 from plait import registry
 from plait.config import from_dict, to_dict
 from plait.data.tensors import read_tensors, write_tensors
-from plait.encoders.base import EncoderWithHeads
+from plait.encoders.base import EncoderWithHeads, is_protein_head
 from plait.encoders.prosst.features import RESIDUE_COLUMNS
 from plait.encoders.prosst.modeling import ProsstForMaskedLM
 from plait.errors import InputError
@@ -23,7 +23,8 @@ LOGARITHMS = ("residue_type", "profile", "log_odds")
 
 
 def predict(network, protein: Protein, *, structure_tokens=None, masked=None) -> dict[str, torch.Tensor]:
-    """What each head says of a chain, float32 [R, values]; natural log-probabilities for `LOGARITHMS`.
+    """What each head says of a chain, float32 [R, values] ([1, values] if it answers for proteins); natural
+    log-probabilities for `LOGARITHMS`.
 
     Log-probabilities of a ProSST's residues are taken over all its tokens (specs/prosst.md, B8).
 
@@ -72,7 +73,8 @@ def read_network(folder):
     if record is None:
         return load_folder(folder)
     cls = registry.get("encoder", record["encoder"])
-    network = EncoderWithHeads(cls(from_dict(cls.Config, record["config"], file=file)), record["heads"])
+    encoder = cls(from_dict(cls.Config, record["config"], file=file))
+    network = EncoderWithHeads(encoder, record["heads"], protein_layers=record["protein_layers"])
     path = Path(folder) / "model.safetensors"
     tensors, expected = read_tensors(path), network.state_dict()
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
@@ -108,6 +110,8 @@ def save_network(network, folder) -> None:
         "heads": network.heads,
         "config": to_dict(encoder.config),
     }
+    if any(map(is_protein_head, network.heads)):
+        record["protein_layers"] = network.protein_layers
     beside = folder / ".config.json.part"
     beside.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     os.replace(beside, folder / "config.json")
@@ -127,4 +131,7 @@ def _own_config(file: Path) -> dict | None:
     for name, width in record["heads"].items():
         if not isinstance(width, int) or width < 1:
             raise InputError(f"head {name} has no width", file=file, got=repr(width), expected="a number of values")
+    layers = record.setdefault("protein_layers", 1)
+    if not isinstance(layers, int) or layers < 1:
+        raise InputError("protein_layers is no number of layers", file=file, got=repr(layers), expected="1 or more")
     return record

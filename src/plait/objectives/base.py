@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from plait.data.base import Example
-from plait.encoders.base import Encoder
+from plait.encoders.base import Encoder, is_protein_head
 from plait.structure.protein import Protein
 from plait.structure.vocabulary import BACKBONE, UNKNOWN
 
@@ -25,9 +25,9 @@ class View:
     extras : list of dict
         Further inputs per residue, by name, such as "structure_tokens" int64 [R].
     targets : dict of str to array [R of all proteins, ...]
-        What the losses ask for, by name. Pairs of atoms stand in arrays of their own length.
+        What the losses ask for, by name. Proteins, and pairs of atoms, stand in arrays of their own length.
     weights : dict of str to float32, as long as the target
-        Weight of each residue (atom, pair) in the loss of that name; 0 where nothing is asked.
+        Weight of each residue (atom, pair, protein) in the loss of that name; 0 where nothing is asked.
     others : dict of str to View
         More views of the same examples, by name, such as another conformer; encoded apart from this one. What is asked
         of them stands here too.
@@ -56,6 +56,7 @@ class Objective(ABC):
 
     `heads` says which outputs it needs: name to number of classes, per residue. Names that begin with `atom_` are per
     atom of the view's proteins; encoders that cannot answer them leave them out, and `loss` then has no such terms.
+    Names that begin with `protein_` are per protein.
     What is asked of several nodes or views at a time is answered by a module of the objective's own (`make_heads`).
 
     Promise (tests/promises/test_objectives.py): no leak (what the loss asks for can be changed in the original, and
@@ -84,7 +85,9 @@ class Objective(ABC):
     def shapes(self, view: View) -> dict[str, tuple[int, ...]]:
         """Shape of each output that `loss` reads."""
         residues, atoms = (sum(map(len, of)) for of in (view.proteins, [p.position for p in view.proteins]))
-        return {name: (atoms if name.startswith("atom_") else residues, width) for name, width in self.heads.items()}
+        rows = {name: atoms if name.startswith("atom_") else residues for name in self.heads}
+        rows |= {name: len(view.proteins) for name in self.heads if is_protein_head(name)}
+        return {name: (rows[name], width) for name, width in self.heads.items()}
 
     def view(self, examples: list[Example], generator: np.random.Generator) -> View:
         """The examples as the encoder may see them."""

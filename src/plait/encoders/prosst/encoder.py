@@ -48,8 +48,8 @@ class ProsstEncoder(Encoder):
     def width(self) -> int:
         return self.config.hidden_size
 
-    def make_readout(self, heads: dict[str, int]) -> ProsstReadout:
-        return ProsstReadout(self.config, self.prosst.embeddings.word_embeddings, heads)
+    def make_readout(self, heads: dict[str, int], protein_layers: int = 1) -> ProsstReadout:
+        return ProsstReadout(self.config, self.prosst.embeddings.word_embeddings, heads, protein_layers)
 
     def forward(self, batch: ProsstBatch) -> Representation:
         """Last hidden states of residues [R, d], and their mean over each protein [B, d]."""

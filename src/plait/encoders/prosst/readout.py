@@ -19,7 +19,7 @@ class ProsstReadout(nn.Module):
         The encoder's word embeddings, used and not owned.
     """
 
-    def __init__(self, config: ProsstConfig, embeddings: nn.Embedding, heads: dict[str, int]):
+    def __init__(self, config: ProsstConfig, embeddings: nn.Embedding, heads: dict[str, int], protein_layers: int = 1):
         super().__init__()
         self.cls = ProsstHead(config)
         for module in self.cls.modules():
@@ -28,7 +28,7 @@ class ProsstReadout(nn.Module):
                 nn.init.zeros_(module.bias)
         self.profile = nn.Linear(config.hidden_size, 20) if "profile" in heads else None
         others = {name: classes for name, classes in heads.items() if name not in ("residue_type", "profile")}
-        self.others = LinearReadout(config.hidden_size, others)
+        self.others = LinearReadout(config.hidden_size, others, protein_layers)
         self._embeddings = (embeddings,)  # in a tuple, so that it is no submodule
 
     def forward(self, representation: Representation) -> dict[str, torch.Tensor]:

@@ -5,7 +5,7 @@ import dataclasses
 import torch
 from torch import nn
 
-from plait.encoders.base import Encoder, Representation
+from plait.encoders.base import Encoder, ProteinHead, Representation, is_protein_head
 from plait.encoders.vabsnet.configuration import VabsnetConfig
 from plait.encoders.vabsnet.features import VabsnetBatch, prepare
 from plait.encoders.vabsnet.heads import displacements, make_head
@@ -50,8 +50,8 @@ class VabsnetEncoder(Encoder):
     def width(self) -> int:
         return self.config.width
 
-    def make_readout(self, heads: dict[str, int]) -> "VabsnetReadout":
-        return VabsnetReadout(self.config, heads)
+    def make_readout(self, heads: dict[str, int], protein_layers: int = 1) -> "VabsnetReadout":
+        return VabsnetReadout(self.config, heads, protein_layers)
 
     def forward(self, batch: VabsnetBatch) -> VabsnetRepresentation:
         """Vectors of residues, of atoms, and of the global nodes as those of the proteins.
@@ -73,17 +73,24 @@ class VabsnetEncoder(Encoder):
 
 class VabsnetReadout(nn.Module):
     """Vabs-Net's own heads: for each residue, and "atom_position" [A, 3] (displacements in angstrom, which turn with
-    the structure) and "atom_accessibility" [A, 1] for each atom.
+    the structure) and "atom_accessibility" [A, 1] for each atom; for proteins a `ProteinHead` on the global node.
 
     "residue_type" has the columns of `vocabulary.RESIDUES` when 20 are asked for, and those of the published
     vocabulary when 25 are. With `compat` the published losses' other nodes are there too: "atom_is_node" [A], and of
     the special nodes "special_position" [B, S, 3] as they are, "special_displacement" and "special_accessibility".
     """
 
-    def __init__(self, config: VabsnetConfig, heads: dict[str, int]):
+    def __init__(self, config: VabsnetConfig, heads: dict[str, int], protein_layers: int = 1):
         super().__init__()
         self.config, self.classes = config, heads
-        self.heads = nn.ModuleDict({name: make_head(name, config, width) for name, width in heads.items()})
+        self.heads = nn.ModuleDict(
+            {
+                name: ProteinHead(config.width, values, protein_layers)
+                if is_protein_head(name)
+                else make_head(name, config, values)
+                for name, values in heads.items()
+            }
+        )
 
     def forward(self, representation: VabsnetRepresentation) -> dict[str, torch.Tensor]:
         output, batch = representation.output, representation.batch
@@ -95,6 +102,8 @@ class VabsnetReadout(nn.Module):
                 of_nodes[name] = head(output.nodes)
             elif name == "torsion":
                 answers[name] = head(representation.residue).flatten(-2)
+            elif is_protein_head(name):
+                answers[name] = head(representation.protein)
             else:
                 answers[name] = head(representation.residue)
         if self.classes.get("residue_type", RESIDUE_TYPES) < RESIDUE_TYPES:
