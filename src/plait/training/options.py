@@ -93,7 +93,7 @@ class StabilityOptions:
 class PretrainConfig:
     """One pre-training run."""
 
-    data: CorpusConfig = option(CorpusConfig(), "chains to train on; validation clusters are taken beside them")
+    data: Part = part("dataset", "corpus", "what is trained on; validation clusters are taken beside it")
     stability: StabilityOptions = option(StabilityOptions(), "measured stability beside them")
     batch: BatchConfig = option(BatchConfig(), "how batches are made")
     tokens: TokenOptions = option(TokenOptions(), "structure tokens")

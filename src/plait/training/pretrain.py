@@ -9,7 +9,6 @@ import torch
 
 from plait.config import from_dict, to_dict
 from plait.data.batches import Batches
-from plait.data.corpus import Corpus
 from plait.data.mixture import Mixture
 from plait.data.stability import Stability
 from plait.data.tensors import read_tensors
@@ -25,6 +24,7 @@ from plait.tokenizers.saving import digest
 from plait.training.examples import Batch, make_batch
 from plait.training.options import PretrainConfig, TokenOptions
 from plait.training.run import fit
+from plait.training.sets import essence_of, named, training_and_validation
 from plait.training.validation import HeldOut, validate
 
 
@@ -84,10 +84,9 @@ def pretrain(config: PretrainConfig, *, progress=iter) -> tuple[EncoderWithHeads
 
 
 def _sets(config: PretrainConfig):
-    """Training sets with their shares of the draws, the validation chains, and a list of none or one set of
+    """Training sets with their shares of the draws, the validation examples, and a list of none or one set of
     validation proteins with measured stability."""
-    train = Corpus(config.data)
-    valid = Corpus(dataclasses.replace(config.data, split="valid", longest=config.data.longest or 1000))
+    train, valid = training_and_validation(config.data)
     share = config.stability.share
     if not share:
         return [train], [1.0], valid, []
@@ -121,7 +120,7 @@ def _essence(config: PretrainConfig) -> dict:
     values = to_dict(config)
     for name in ("out", "threads", "workers", "log_every", "checkpoint_minutes", "device"):
         values["run"].pop(name)
-    values["data"].pop("folder")
+    values["data"] = essence_of(config.data)
     for name in ("model", "scoring"):
         values.pop(name)
     values["tokens"].pop("cache")
@@ -133,10 +132,8 @@ def _write_model(config: PretrainConfig, model: EncoderWithHeads, tokenizer, res
     network = model.eval()
     if isinstance(model.readout, ProsstReadout):
         network = language_model(model.encoder.config, model.encoder, model.readout)
-    left_out = {"near_dms": "without chains similar to targets of mutational scans (strict form)"}
-    left_out["near_dms_cluster"] = "without the clusters of chains similar to targets of mutational scans"
     card = {
-        "trained_on": f"corpus, {config.data.split} clusters, {left_out.get(config.data.exclude, 'all chains')}",
+        "trained_on": named(config.data),
         "residues_seen": config.run.steps * config.batch.residues,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "validation": {name: round(value, 4) for name, value in result.items()},
