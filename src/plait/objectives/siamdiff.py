@@ -6,16 +6,16 @@ from typing import Literal
 import numpy as np
 
 from plait.config import option
-from plait.objectives.atom_tables import atom_codes
 from plait.objectives.diffusion import DiffusionConfig, DiffusionObjective
 from plait.objectives.smpc_published import without_atoms
 from plait.references import SIAMDIFF
 from plait.registry import register
-from plait.structure.perturbation import GAUSSIAN_SPREAD, TORSION_SPREAD, gaussian, turn_side_chains
+from plait.structure.perturbation import GAUSSIAN_SPREAD, TORSION_SPREAD, atom_slots, gaussian, turn_side_chains
+from plait.structure.protein import Protein
 
 LABEL = "conformer"
-"""Among an example's labels, where the atoms are in another structure of the protein: float [R, 37, 3], NaN where
-absent, in the order of `atom_tables`."""
+"""Among an example's labels, where the atoms are in another structure of the protein: float [R, n, 3] in angstrom, for
+the first n of `vocabulary.ATOMS` of each residue, NaN where absent."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,10 +58,11 @@ class SiamDiff(DiffusionObjective):
         )
 
 
-def real_conformer(protein, table: np.ndarray):
-    """The protein with its atoms where the table [R, 37, 3] says, without those that it does not have."""
-    atoms, codes = atom_codes(protein)
+def real_conformer(protein: Protein, table: np.ndarray) -> Protein:
+    """The protein with its atoms where the table [R, n, 3] says (see `LABEL`), without those that it does not have."""
+    slot = atom_slots(protein)
+    known = (slot >= 0) & (slot < table.shape[1])
     position = np.full(protein.position.shape, np.nan, protein.position.dtype)
-    position[atoms] = table.reshape(-1, 3)[codes]
+    position[known] = table[protein.residue_of[known], slot[known]]
     there = np.isfinite(position).all(-1)
     return without_atoms(protein.with_positions(np.nan_to_num(position)), ~there)

@@ -57,7 +57,7 @@ def turn_side_chains(protein: Protein, angle: np.ndarray, *, compat: bool = Fals
         As published: absent atoms are taken to lie at the origin, prolines are opened, bonds to other residues are
         torn, unknown names and symmetry are not looked at.
     """
-    kind, atoms, slot = protein.residue_type, protein.residue_of, _slots(protein)
+    kind, atoms, slot = protein.residue_type, protein.residue_of, atom_slots(protein)
     atom_at = np.full((len(protein), _SLOTS), -1)
     known = np.flatnonzero(slot >= 0)
     atom_at[atoms[known], slot[known]] = known
@@ -93,7 +93,7 @@ def _turned(point: np.ndarray, begin: np.ndarray, end: np.ndarray, angle: np.nda
     return begin + along + across * cosine + np.cross(axis, across) * sine
 
 
-def _slots(protein: Protein) -> np.ndarray:
+def atom_slots(protein: Protein) -> np.ndarray:
     """Place of each atom in `vocabulary.ATOMS` of its residue, int64 [A]; -1 for a name that is not there."""
     slot = np.full(len(protein.position), -1)
     kind = protein.residue_type[protein.residue_of]
