@@ -36,6 +36,7 @@ PROBE = """
   answer.meaning = document.getElementById("meaning").textContent;
   answer.columns = [...document.querySelectorAll("#table th")].map((one) => one.dataset.name);
   const rows = () => [...document.querySelectorAll("#table tbody tr")].map((row) => row.cells[0].textContent);
+  answer.ramps = [...document.querySelectorAll(".ramp")].map((one) => one.style.backgroundImage.split(",").length > 20);
   answer.first = rows().slice(0, 3);
   [...document.querySelectorAll("#table th button")].find((one) => one.textContent.startsWith("percentile")).click();
   [...document.querySelectorAll("#table th button")].find((one) => one.textContent.startsWith("percentile")).click();
@@ -110,6 +111,7 @@ def test_hover_sort_find_and_click(page, result, tmp_path):
     row = result.table[(result.table["sequence_position"] == 3) & (result.table["mutated"] == "A")].iloc[0]
     assert answer["cell"].startswith(f"{third}3A\nscore {row['plait_score']:+.2f}, percentile {row['percentile']:.2f}")
     assert f"sensitivity {result.sensitivity[2]:.2f}" in answer["bar"]
+    assert answer["ramps"] == [True, True, True]  # beside the structure, and of scores and sensitivities above the map
     assert answer["columns"][-1] == "percentile"
     assert answer["first"] == result.table["mutant"][:3].tolist()
     assert answer["last"] == result.table["mutant"][::-1][:3].tolist()

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from plait.reports.page_parts import card_lines
 from plait.reports.sites import SITE_FILES, sites_page_data, write_sites
 from plait.structure.reading import read_structure
 from plait.tasks.binding_sites import sites
@@ -76,6 +77,18 @@ def test_the_page_needs_no_network_and_holds_every_residue(result, out):
     assert set(shown) == set(best["residues"])
 
 
+def test_a_card_is_words():
+    card = {
+        "name": "x",
+        "recipe": {"seed": 0, "noise": [0.1, 0.2], "data": {"split": "train", "near": {"kept": False}}},
+    }
+    card |= {"empty": {}, "nothing": None}
+    assert card_lines(card) == [
+        ["name", "x"],
+        ["recipe", "seed 0; noise 0.1, 0.2\ndata: split train\ndata, near: kept no"],
+    ]
+
+
 @pytest.mark.skipif(NODE is None, reason="no node on this machine")
 def test_the_page_does_what_it_shows(result, out):
     """Its script in a document just large enough for it."""
@@ -91,6 +104,8 @@ def test_the_page_does_what_it_shows(result, out):
     assert shown["pocket"].startswith("pocket 1:")
     assert "PHE 168" in " ".join(shown["found"])
     assert "probability" in shown["tip"]
+    assert "threshold 0.5; pocket threshold 0.0; link 1.8" in shown["card"]
+    assert "{" not in shown["card"]
 
 
 def test_a_protein_without_pockets_has_a_page(tmp_path, structures):

@@ -1,23 +1,11 @@
-"use strict";
 (() => {
-  const data = JSON.parse(document.getElementById("data").textContent);
-  const structure = JSON.parse(document.getElementById("structure-data").textContent);
-  const byId = (id) => document.getElementById(id);
+  const { data, byId, element, chainName, author, several, ramp, showTip, hideTip, canvasOf, listen, openViewer } = plaitPage;
   const scored = data.chains.filter((chain) => chain.sensitivity.some((value) => value !== null));
   const column = Object.fromEntries([...data.letters].map((letter, index) => [letter, index]));
-  const several = data.chains.length > 1;
   let highlight = () => {};
   let printing = false;
 
-  const element = (tag, text, attributes = {}) => {
-    const made = document.createElement(tag);
-    if (text !== undefined && text !== null) made.textContent = text;
-    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-    return made;
-  };
   const signed = (value, digits = 2) => (value === null ? "no score" : (value > 0 ? "+" : "") + value.toFixed(digits));
-  const chainName = (chain) => chain.name || "(blank)";
-  const author = (chain, index) => `${chain.numbers[index]}${chain.codes[index]}`;
   const INK = "#1a1a1a", QUIET = "#5b5b5b"; // plots stand on white in the dark too: dark bars are the ones that matter
 
   // -- colours
@@ -29,19 +17,9 @@
     (value - data.sensitivity_limits[0]) / (data.sensitivity_limits[1] - data.sensitivity_limits[0]);
   const sensitivityColour = (value) =>
     value === null ? data.colours.absent : pick(data.colours.sensitivity, 0.1 + 0.9 * Math.min(1, Math.max(0, sensitivityShare(value))));
-  const gradient = (colours) => `linear-gradient(to right, ${colours.join(",")})`;
 
-  // -- the tip that follows the pointer
+  // -- what the tip says
 
-  const tip = byId("tip");
-  const showTip = (event, text) => {
-    tip.textContent = text;
-    tip.hidden = false;
-    const box = tip.getBoundingClientRect();
-    tip.style.left = `${Math.max(4, Math.min(event.clientX + 14, innerWidth - box.width - 8))}px`;
-    tip.style.top = `${event.clientY + 18 + box.height > innerHeight ? event.clientY - box.height - 10 : event.clientY + 18}px`;
-  };
-  const hideTip = () => { tip.hidden = true; };
   const residueLine = (chain, index) => {
     const lines = [`${several ? `chain ${chainName(chain)}, ` : ""}${chain.names[index]} ${author(chain, index)} (author number)`];
     lines.push(`sequence position ${chain.positions[index]}`);
@@ -66,17 +44,6 @@
 
   // -- canvases
 
-  const canvasOf = (width, height, label) => {
-    const canvas = element("canvas", null, { role: "img", "aria-label": label });
-    const ratio = Math.max(window.devicePixelRatio || 1, 2);
-    canvas.width = Math.round(width * ratio);
-    canvas.height = Math.round(height * ratio);
-    canvas.style.width = `${width}px`;
-    canvas.style.height = `${height}px`;
-    const pen = canvas.getContext("2d");
-    pen.scale(ratio, ratio);
-    return [canvas, pen];
-  };
   const jumps = (chain, index) => {
     if (index === 0) return true;
     const step = chain.numbers[index] - chain.numbers[index - 1];
@@ -128,17 +95,10 @@
       pen.fillRect(x - 0.25, base + 3, 0.5, 4);
       pen.fillText(author(chain, index), x, base + 19);
     }
-    const at = (event) => {
-      const box = canvas.getBoundingClientRect();
-      const index = Math.floor(((event.clientX - box.left) * (width / box.width) - left) / step);
-      return index >= 0 && index < chain.residues.length ? index : null;
-    };
-    canvas.addEventListener("pointermove", (event) => {
-      const index = at(event);
-      if (index === null) hideTip(); else showTip(event, residueText(chain, index));
+    listen(canvas, {
+      width, left, step, count: chain.residues.length,
+      text: (index) => residueText(chain, index), click: (index) => highlight(chain, index),
     });
-    canvas.addEventListener("pointerleave", hideTip);
-    canvas.addEventListener("click", (event) => { const index = at(event); if (index !== null) highlight(chain, index); });
     return canvas;
   };
 
@@ -240,15 +200,9 @@
     meaning.append(element("p", `Mutations in the table are named by ${numbering}; the axes show author numbers.`));
     for (const text of data.warnings) meaning.append(element("p", text, { class: "notice" }));
     const legend = byId("legend");
-    const ramp = (before, colours, after) => {
-      const line = element("span", `${before} `);
-      const bar = element("span", null, { class: "ramp" });
-      bar.style.backgroundImage = gradient(colours);
-      line.append(bar, ` ${after}`);
-      legend.append(line);
-    };
-    ramp(`score ${(-data.limit).toFixed(1)} harmful`, data.colours.score, `favoured ${signed(data.limit, 1)}`);
-    ramp(`sensitivity ${data.sensitivity_limits[0].toFixed(1)} tolerant`, data.colours.sensitivity, `sensitive ${data.sensitivity_limits[1].toFixed(1)}`);
+    const scale = (before, colours, after) => legend.append(element("span", `${before} `, {}, ramp(colours), ` ${after}`));
+    scale(`score ${(-data.limit).toFixed(1)} harmful`, data.colours.score, `favoured ${signed(data.limit, 1)}`);
+    scale(`sensitivity ${data.sensitivity_limits[0].toFixed(1)} tolerant`, data.colours.sensitivity, `sensitive ${data.sensitivity_limits[1].toFixed(1)}`);
     const swatch = (colour, sign, text) => {
       const line = element("span"), box = element("span", sign, { class: "swatch" });
       box.style.background = colour;
@@ -411,26 +365,9 @@
   // -- the structure
 
   const showStructure = () => {
-    const place = byId("viewer");
-    const give = (text) => { place.replaceChildren(element("p", text, { class: "fallback" })); place.style.height = "auto"; };
-    const elsewhere = "The coloured structure is in structure.cif (sensitivity in the B-factor column): open it in PyMOL, ChimeraX or Mol*.";
-    if (!structure) return give(`No structure in this page. ${elsewhere}`);
-    let viewer;
-    try {
-      const probe = document.createElement("canvas");
-      if (!(probe.getContext("webgl2") || probe.getContext("webgl"))) throw new Error("no WebGL");
-      viewer = $3Dmol.createViewer(place, { backgroundColor: "white", antialias: true });
-      if (!viewer) throw new Error("no viewer");
-    } catch (error) {
-      return give(`The 3D view needs WebGL, which this browser does not offer. ${elsewhere}`);
-    }
-    const known = new Map();
-    for (const chain of data.chains) {
-      chain.residues.split("").forEach((_, index) => known.set(`${chain.name}|${chain.numbers[index]}|${chain.codes[index]}`, [chain, index]));
-    }
-    const of = (atom) => known.get(`${(atom.chain || "").trim()}|${atom.resi}|${(atom.icode || "").trim()}`);
-    const model = viewer.addModel(structure, "cif", { keepH: false });
-    const isProtein = (atom) => of(atom) !== undefined;
+    const opened = openViewer(byId("viewer"), "sensitivity");
+    if (!opened) return;
+    const { viewer, of, isProtein, mark, reset } = opened;
     const colourOf = (atom) => { const found = of(atom); return found ? sensitivityColour(found[0].sensitivity[found[1]]) : "#8a8a8a"; };
     const style = (sticks) => {
       viewer.setStyle({}, {});
@@ -447,27 +384,12 @@
     const label = element("label");
     label.append(sticks, "side chains");
     sticks.addEventListener("change", () => style(sticks.checked));
-    const reset = element("button", "Whole structure", { type: "button" });
     const said = element("span", "Click a residue in the table, the plot or the map to see it here.", { class: "quiet" });
-    const legend = element("span", "tolerant ");
-    const bar = element("span", null, { class: "ramp" });
-    bar.style.width = "90px";
-    bar.style.backgroundImage = gradient(data.colours.sensitivity);
-    legend.append(bar, " sensitive");
+    const legend = element("span", "tolerant ", {}, ramp(data.colours.sensitivity, "90px"), " sensitive");
     controls.append(legend, label, reset, said);
-    let shape = null;
-    const clear = () => { viewer.removeAllLabels(); if (shape) { viewer.removeShape(shape); shape = null; } };
-    reset.addEventListener("click", () => { clear(); viewer.zoomTo({ predicate: isProtein }, 400); viewer.render(); });
     highlight = (chain, index) => {
-      const atoms = model.selectedAtoms({ predicate: (atom) => { const found = of(atom); return found && found[0] === chain && found[1] === index; } });
-      if (!atoms.length) return;
-      const centre = atoms.find((atom) => atom.atom === "CA") || atoms[0];
-      clear();
-      shape = viewer.addSphere({ center: { x: centre.x, y: centre.y, z: centre.z }, radius: 2.2, color: "#0b62a4", opacity: 0.55 });
       const text = `${several ? `${chain.name} ` : ""}${chain.names[index]} ${author(chain, index)}`;
-      viewer.addLabel(text, { position: { x: centre.x, y: centre.y, z: centre.z }, fontSize: 13, backgroundColor: "#1d1f21", backgroundOpacity: 0.85, inFront: true });
-      viewer.center({ predicate: (atom) => atom === centre || atom.serial === centre.serial }, 300);
-      viewer.render();
+      if (!mark(chain, index, text)) return;
       const value = chain.sensitivity[index];
       said.textContent = `${text}: sensitivity ${value === null ? "none" : value.toFixed(2)}`;
     };

@@ -3,6 +3,7 @@
 import html
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ def write_html(path: str | Path, template: str, *, title: str, script: str, data
     Parameters
     ----------
     template, script : str
-        Names of files beside this one.
+        Names of files beside this one; `shared.js` stands before the script.
     data : dict
         What the script shows, as plain values.
     structure : path, optional
@@ -26,7 +27,7 @@ def write_html(path: str | Path, template: str, *, title: str, script: str, data
         "title": html.escape(title),
         "style": (PARTS / "page.css").read_text(encoding="utf-8"),
         "viewer": (PARTS / "vendor" / "3Dmol-min.js").read_text(encoding="utf-8"),
-        "script": (PARTS / script).read_text(encoding="utf-8"),
+        "script": "".join((PARTS / name).read_text(encoding="utf-8") for name in ("shared.js", script)),
         "data": safe_json(data),
         "structure": safe_json(Path(structure).read_text(encoding="utf-8") if structure else None),
     }
@@ -43,9 +44,40 @@ def card_lines(card: dict) -> list[list[str]]:
     for key, value in card.items():
         if value in (None, "", [], {}):
             continue
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-        lines.append([str(key).replace("_", " "), text])
+        lines.append([_spaced(key), _words(value)])
     return lines
+
+
+def _words(value) -> str:
+    """A card's value for a reader: what is nested has a line for each group, which begins with the group's name."""
+    if isinstance(value, dict):
+        return "\n".join(f"{', '.join(place)}: {text}" if place else text for place, text in _groups(value, ()))
+    return _plain(value)
+
+
+def _groups(values: dict, place: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+    own = [f"{_spaced(name)} {_plain(value)}" for name, value in values.items() if _is_said(value)]
+    if own:
+        yield place, "; ".join(own)
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _groups(value, (*place, _spaced(name)))
+
+
+def _is_said(value) -> bool:
+    return not isinstance(value, dict) and value not in (None, "", [])
+
+
+def _plain(value) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_words, value))
+    return str(value)
+
+
+def _spaced(name) -> str:
+    return str(name).replace("_", " ")
 
 
 def rounded(values: np.ndarray, decimals: int) -> list:

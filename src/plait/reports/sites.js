@@ -1,23 +1,10 @@
-"use strict";
 (() => {
-  const data = JSON.parse(document.getElementById("data").textContent);
-  const structure = JSON.parse(document.getElementById("structure-data").textContent);
-  const byId = (id) => document.getElementById(id);
-  const several = data.chains.length > 1;
+  const { data, byId, element, chainName, author, several, ramp, canvasOf, listen, openViewer } = plaitPage;
   const POCKETS = ["#d55e00", "#cc79a7", "#0072b2", "#009e73", "#e69f00"]; // Okabe and Ito's, told apart by the colour-blind
   let highlight = () => {};
   let showPocket = () => {};
 
-  const make = (tag, text, attributes = {}, ...inside) => {
-    const made = document.createElement(tag);
-    if (text !== null && text !== undefined) made.textContent = text;
-    Object.entries(attributes).forEach(([name, value]) => made.setAttribute(name, value));
-    made.append(...inside);
-    return made;
-  };
-  const nameOf = (chain) => chain.name || "(blank)";
-  const numberOf = (chain, index) => `${chain.numbers[index]}${chain.codes[index]}`;
-  const label = (chain, index) => `${several ? `${nameOf(chain)} ` : ""}${chain.names[index]} ${numberOf(chain, index)}`;
+  const label = (chain, index) => `${several ? `${chainName(chain)} ` : ""}${chain.names[index]} ${author(chain, index)}`;
   const colour = (value) => {
     if (value === null) return data.absent;
     const share = Math.min(1, Math.max(0, value));
@@ -31,28 +18,19 @@
       `probability ${value === null ? "none" : value.toFixed(3)}${pocket ? `, pocket ${pocket}` : ""}`;
   };
 
-  const tip = byId("tip");
-  const showTip = (event, text) => {
-    tip.textContent = text;
-    tip.hidden = false;
-    tip.style.left = `${Math.max(4, Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8))}px`;
-    tip.style.top = `${event.clientY + 18}px`;
-  };
-  const hideTip = () => { tip.hidden = true; };
-
   // -- words
 
   const words = () => {
-    const chains = data.chains.map((chain) => `chain ${nameOf(chain)}: ${chain.numbers.length} residues`).join(", ");
+    const chains = data.chains.map((chain) => `chain ${chainName(chain)}: ${chain.numbers.length} residues`).join(", ");
     const count = data.chains.reduce((sum, chain) => sum + chain.probability.filter((one) => one !== null && one >= data.threshold).length, 0);
     byId("facts").textContent = `${count} residues predicted to bind, ${data.pockets.length} pocket${data.pockets.length === 1 ? "" : "s"}; ${chains}; model ${data.model.name}; plait ${data.version}`;
-    byId("meaning").append(make("p", data.meaning));
-    const list = make("ul");
-    for (const [, place, text] of data.remarks) list.append(make("li", place ? `${place}: ${text}` : text));
-    byId("remarks").append(data.remarks.length ? list : make("p", "Nothing.", { class: "quiet" }));
-    const card = make("table");
+    byId("meaning").append(element("p", data.meaning));
+    const list = element("ul");
+    for (const [, place, text] of data.remarks) list.append(element("li", place ? `${place}: ${text}` : text));
+    byId("remarks").append(data.remarks.length ? list : element("p", "Nothing.", { class: "quiet" }));
+    const card = element("table");
     const lines = [["name", data.model.name], ["digest (SHA-256, shortened)", data.model.digest], ...data.model.card];
-    for (const [key, value] of lines) if (value) card.append(make("tr", null, {}, make("th", key), make("td", value)));
+    for (const [key, value] of lines) if (value) card.append(element("tr", null, {}, element("th", key), element("td", value)));
     byId("card").append(card);
     byId("foot").textContent = "Made by plait. 3D view: 3Dmol.js (Rego & Koes 2015, BSD-3-Clause). The numbers are in sites.csv and pockets.csv, what was run in run.json.";
   };
@@ -60,45 +38,45 @@
   // -- tables
 
   const headOf = (titles) => {
-    const row = make("tr");
-    for (const [title, kind] of titles) row.append(make("th", title, kind ? { class: kind } : {}));
-    return make("thead", null, {}, row);
+    const row = element("tr");
+    for (const [title, kind] of titles) row.append(element("th", title, kind ? { class: kind } : {}));
+    return element("thead", null, {}, row);
   };
 
   const tabulatePockets = () => {
-    const body = make("tbody");
+    const body = element("tbody");
     for (const pocket of data.pockets) {
-      const rank = make("td", String(pocket.rank), { class: "number score" });
+      const rank = element("td", String(pocket.rank), { class: "number score" });
       rank.style.borderLeftColor = pocketColour(pocket.rank);
       const centre = pocket.centre.map((one) => one.toFixed(1)).join(", ");
-      const residues = make("td", pocket.residues.join(" "));
+      const residues = element("td", pocket.residues.join(" "));
       residues.style.whiteSpace = "normal";
-      const row = make("tr", null, {}, rank, make("td", pocket.score.toFixed(1), { class: "number" }), make("td", centre), residues);
+      const row = element("tr", null, {}, rank, element("td", pocket.score.toFixed(1), { class: "number" }), element("td", centre), residues);
       row.addEventListener("click", () => showPocket(pocket));
       body.append(row);
     }
-    if (!data.pockets.length) body.append(make("tr", null, {}, make("td", "none", { colspan: "4" })));
+    if (!data.pockets.length) body.append(element("tr", null, {}, element("td", "none", { colspan: "4" })));
     byId("pockets").append(headOf([["rank", "number"], ["score", "number"], ["centre (angstrom)"], ["residues"]]), body);
   };
 
   const tabulateResidues = () => {
     const rows = data.chains.flatMap((chain) => chain.numbers.map((_, index) => ({ chain, index, value: chain.probability[index] })));
     rows.sort((a, b) => (b.value ?? -1) - (a.value ?? -1));
-    const body = make("tbody");
-    const find = make("input", null, { type: "search", placeholder: "residue number", size: "14" });
-    const back = make("button", "Back", { type: "button" }), next = make("button", "Next", { type: "button" }), where = make("span");
+    const body = element("tbody");
+    const find = element("input", null, { type: "search", placeholder: "residue number", size: "14" });
+    const back = element("button", "Back", { type: "button" }), next = element("button", "Next", { type: "button" }), where = element("span");
     let page = 0;
     const size = 12;
     const paint = () => {
       const wanted = find.value.trim().toUpperCase();
-      const kept = rows.filter(({ chain, index }) => !wanted || numberOf(chain, index).toUpperCase() === wanted || String(chain.positions[index]) === wanted);
+      const kept = rows.filter(({ chain, index }) => !wanted || author(chain, index).toUpperCase() === wanted || String(chain.positions[index]) === wanted);
       page = Math.max(0, Math.min(page, Math.ceil(kept.length / size) - 1));
       const shown = kept.slice(page * size, (page + 1) * size);
       body.replaceChildren(...shown.map(({ chain, index, value }) => {
-        const probability = make("td", value === null ? "" : value.toFixed(3), { class: "number score" });
+        const probability = element("td", value === null ? "" : value.toFixed(3), { class: "number score" });
         probability.style.borderLeftColor = colour(value);
-        const row = make("tr", null, {}, probability, make("td", label(chain, index)),
-          make("td", String(chain.positions[index]), { class: "number" }), make("td", chain.pockets[index] ? String(chain.pockets[index]) : "", { class: "number" }));
+        const row = element("tr", null, {}, probability, element("td", label(chain, index)),
+          element("td", String(chain.positions[index]), { class: "number" }), element("td", chain.pockets[index] ? String(chain.pockets[index]) : "", { class: "number" }));
         row.addEventListener("click", () => highlight(chain, index));
         return row;
       }));
@@ -109,7 +87,7 @@
     back.addEventListener("click", () => { page -= 1; paint(); });
     next.addEventListener("click", () => { page += 1; paint(); });
     find.addEventListener("input", () => { page = 0; paint(); });
-    byId("table-controls").append(make("label", "find", {}, find));
+    byId("table-controls").append(element("label", "find", {}, find));
     byId("table-pages").append(back, next, where);
     byId("table").append(headOf([["probability", "number"], ["residue (author number)"], ["sequence position", "number"], ["pocket", "number"]]), body);
     paint();
@@ -118,14 +96,8 @@
   // -- bars along the chain
 
   const bars = (chain, width) => {
-    const left = 34, height = 128, base = 100, ratio = Math.max(window.devicePixelRatio || 1, 2);
-    const canvas = make("canvas", null, { role: "img", "aria-label": `Probability of each residue of chain ${nameOf(chain)}` });
-    canvas.width = Math.round(width * ratio);
-    canvas.height = height * ratio;
-    canvas.style.width = `${width}px`;
-    canvas.style.height = `${height}px`;
-    const pen = canvas.getContext("2d");
-    pen.scale(ratio, ratio);
+    const left = 34, height = 128, base = 100;
+    const [canvas, pen] = canvasOf(width, height, `Probability of each residue of chain ${chainName(chain)}`);
     const step = (width - left - 6) / chain.numbers.length;
     const y = (value) => base - value * (base - 10);
     chain.probability.forEach((value, index) => {
@@ -151,20 +123,13 @@
     chain.numbers.forEach((number, index) => {
       const x = left + (index + 0.5) * step;
       if ((number % 10 && index) || x - last < 44) return;
-      pen.fillText(numberOf(chain, index), x, base + 20);
+      pen.fillText(author(chain, index), x, base + 20);
       last = x;
     });
-    const at = (event) => {
-      const box = canvas.getBoundingClientRect();
-      const index = Math.floor(((event.clientX - box.left) * (width / box.width) - left) / step);
-      return index >= 0 && index < chain.numbers.length ? index : null;
-    };
-    canvas.addEventListener("pointermove", (event) => {
-      const index = at(event);
-      if (index === null) hideTip(); else showTip(event, describe(chain, index));
+    listen(canvas, {
+      width, left, step, count: chain.numbers.length,
+      text: (index) => describe(chain, index), click: (index) => highlight(chain, index),
     });
-    canvas.addEventListener("pointerleave", hideTip);
-    canvas.addEventListener("click", (event) => { const index = at(event); if (index !== null) highlight(chain, index); });
     return canvas;
   };
 
@@ -172,7 +137,7 @@
     const place = byId("profiles");
     place.replaceChildren();
     for (const chain of data.chains) {
-      if (several) place.append(make("h3", `Chain ${nameOf(chain)}`));
+      if (several) place.append(element("h3", `Chain ${chainName(chain)}`));
       place.append(bars(chain, Math.max(320, place.clientWidth)));
     }
   };
@@ -180,28 +145,11 @@
   // -- the structure
 
   const showStructure = () => {
-    const place = byId("viewer");
-    const give = (text) => {
-      place.style.height = "auto";
-      place.replaceChildren(make("p", `${text} The coloured structure is in structure.cif (probability in the B-factor column): open it in PyMOL, ChimeraX or Mol*.`, { class: "fallback" }));
-    };
-    if (!structure) return give("No structure in this page.");
-    let viewer;
-    try {
-      const probe = document.createElement("canvas");
-      if (!(probe.getContext("webgl2") || probe.getContext("webgl"))) throw new Error("no WebGL");
-      viewer = $3Dmol.createViewer(place, { backgroundColor: "white", antialias: true });
-      if (!viewer) throw new Error("no viewer");
-    } catch (error) {
-      return give("The 3D view needs WebGL, which this browser does not offer.");
-    }
-    const known = new Map();
-    for (const chain of data.chains) chain.numbers.forEach((number, index) => known.set(`${chain.name}|${number}|${chain.codes[index]}`, [chain, index]));
-    const of = (atom) => known.get(`${(atom.chain || "").trim()}|${atom.resi}|${(atom.icode || "").trim()}`);
-    const isProtein = (atom) => of(atom) !== undefined;
+    const opened = openViewer(byId("viewer"), "probability");
+    if (!opened) return;
+    const { viewer, of, isProtein, mark, clear, reset } = opened;
     const colourOf = (atom) => { const found = of(atom); return found ? colour(found[0].probability[found[1]]) : "#8a8a8a"; };
     const binds = (atom) => { const found = of(atom); return found !== undefined && found[0].probability[found[1]] >= data.threshold; };
-    const model = viewer.addModel(structure, "cif", { keepH: false });
     viewer.setStyle({}, {});
     viewer.setStyle({ predicate: isProtein }, { cartoon: { colorfunc: colourOf } });
     viewer.addStyle({ predicate: binds }, { stick: { radius: 0.13, colorfunc: colourOf } });
@@ -211,28 +159,10 @@
       viewer.addSphere({ center: point(pocket.centre), radius: 1.8, color: pocketColour(pocket.rank), opacity: 0.7 });
       viewer.addLabel(String(pocket.rank), { position: point(pocket.centre), fontSize: 12, backgroundColor: "#1d1f21", backgroundOpacity: 0.75, inFront: true });
     }
-    const reset = make("button", "Whole structure", { type: "button" });
-    const said = make("span", "Click a pocket or a residue to see it here. Spheres: centres of the first pockets.", { class: "quiet" });
-    const bar = make("span", null, { class: "ramp" });
-    bar.style.width = "90px";
-    bar.style.backgroundImage = `linear-gradient(to right, ${data.colours.join(",")})`;
-    byId("viewer-controls").append(make("span", "probability 0 "), bar, make("span", "1"), reset, said);
-    let ring = null, tag = null;
-    const clear = () => {
-      if (ring) viewer.removeShape(ring);
-      if (tag) viewer.removeLabel(tag);
-      ring = tag = null;
-    };
-    reset.addEventListener("click", () => { clear(); viewer.zoomTo({ predicate: isProtein }, 400); viewer.render(); });
+    const said = element("span", "Click a pocket or a residue to see it here. Spheres: centres of the first pockets.", { class: "quiet" });
+    byId("viewer-controls").append(element("span", "probability 0 "), ramp(data.colours, "90px"), element("span", "1"), reset, said);
     highlight = (chain, index) => {
-      const atoms = model.selectedAtoms({ predicate: (atom) => { const found = of(atom); return found && found[0] === chain && found[1] === index; } });
-      if (!atoms.length) return;
-      const centre = atoms.find((atom) => atom.atom === "CA") || atoms[0];
-      clear();
-      ring = viewer.addSphere({ center: { x: centre.x, y: centre.y, z: centre.z }, radius: 2.2, color: "#0b62a4", opacity: 0.5 });
-      tag = viewer.addLabel(label(chain, index), { position: { x: centre.x, y: centre.y, z: centre.z }, fontSize: 13, backgroundColor: "#1d1f21", backgroundOpacity: 0.85, inFront: true });
-      viewer.center({ serial: centre.serial }, 300);
-      viewer.render();
+      if (!mark(chain, index, label(chain, index))) return;
       said.textContent = describe(chain, index).replaceAll("\n", ", ");
     };
     showPocket = (pocket) => {
