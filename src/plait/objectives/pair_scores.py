@@ -70,7 +70,9 @@ class PairScoreHead(nn.Module):
         ends = vectors(representation, level, pairs, view)
         distance = torch.as_tensor(_lines(places, level, pairs)[1], dtype=torch.float32, device=ends.device)
         product = ends[:, 0] * ends[:, 1]
-        known = self.dist_mlp(distance[:, None])
+        with torch.autocast(distance.device.type, enabled=False):  # bfloat16 knows 8 angstrom to 0.03 only
+            known = self.dist_mlp.layers[0](distance[:, None].to(self.dist_mlp.layers[0].weight.dtype))
+        known = self.dist_mlp.after_first(known)
         return self.struct_mlp(torch.cat([product.to(known.dtype), known], dim=-1))[:, 0]
 
 

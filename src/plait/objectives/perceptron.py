@@ -19,7 +19,10 @@ class Perceptron(nn.Module):
         return cls(inputs, *[width] * (layers - 1), outputs)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = x.to(self.layers[0].weight.dtype)
-        for layer in self.layers[:-1]:
-            x = torch.relu(layer(x))
-        return self.layers[-1](x)
+        return self.after_first(self.layers[0](x.to(self.layers[0].weight.dtype)))
+
+    def after_first(self, x: torch.Tensor) -> torch.Tensor:
+        """What the later layers make of what the first one gave."""
+        for layer in self.layers[1:]:
+            x = layer(torch.relu(x))
+        return x

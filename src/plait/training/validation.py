@@ -23,7 +23,8 @@ class HeldOut:
     ----------
     objective : Sum
     masked, seen : list of Batch
-        Validation chains with `MASKED` of their residues hidden, and with none.
+        Validation chains with `MASKED` of their residues hidden, and with none; only the first where nothing is hidden
+        at a rate that could be set, as the second would be the same.
     measured : list of (list of Example, Batch)
         Validation proteins with measured stability.
     """
@@ -46,7 +47,7 @@ class HeldOut:
         return cls(
             objective,
             [batch for _, batch in batches(chains, masked)],
-            [batch for _, batch in batches(chains, seen)],
+            [batch for _, batch in batches(chains, seen)] if masked_at_will(objective) else [],
             [pair for dataset in measured for pair in batches(dataset, seen)],
         )
 
@@ -83,6 +84,11 @@ def _stability(model, measured, device):
         outputs = model(batch.to(device).inputs)["stability"].float().cpu().split(lengths)
         for example, output in zip(examples, outputs, strict=True):
             yield example, less_wild_type(torch.as_tensor(output).numpy(), example.protein.residue_type)
+
+
+def masked_at_will(objective: Sum) -> bool:
+    """Whether `_judge` changes anything."""
+    return any(part.name == "masked-lm" for _, part in objective.parts)
 
 
 def _judge(objective: Objective, rate: float) -> Objective:
