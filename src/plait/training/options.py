@@ -1,6 +1,7 @@
 """Options of training commands: light to import, so that `--help` is quick."""
 
 import dataclasses
+from typing import Any
 
 from plait.config import Part, option, part
 from plait.data.batches import BatchConfig
@@ -112,3 +113,31 @@ class PretrainConfig:
     model: str = option("", "folder to write the trained model to; empty: none")
     scoring: Scoring = option(Scoring(), "how the written model scores")
     run: RunConfig = option(RunConfig(), "the run")
+
+
+@dataclasses.dataclass(frozen=True)
+class FinetuneConfig:
+    """One fine-tuning: an encoder is taught a task's head on labelled examples."""
+
+    task: str = option("binding-sites", "registered task whose head is taught")
+    data: Part = part("dataset", "complexes", "labelled examples; the split valid of the same set chooses the weights")
+    test: tuple[str, ...] = option(("test",), "splits that are reported at the end and choose nothing")
+    batch: BatchConfig = option(BatchConfig(), "how batches are made")
+    tokens: TokenOptions = option(TokenOptions(), "structure tokens; those of the start if none are named")
+    encoder: Part = part("encoder", "neighbourhood", "the encoder, where it does not come from `start`")
+    start: str = option("", "folder of a run, or name, folder or hub id of a model, whose encoder is fine-tuned")
+    change: dict[str, Any] = option(
+        {}, "options of the start's encoder that are changed, such as dropout; further inputs begin anew"
+    )
+    probe: bool = option(False, "the encoder is kept as it is, and only the head is taught")
+    encoder_rate: float = option(1.0, "learning rate of the start's weights, over that of all that begins anew")
+    objective: dict[str, dict] = option(
+        {}, "options of the task's objective by its name; further objectives beside it, each with its `weight`"
+    )
+    protein_layers: int = option(1, "layers of heads that answer for whole proteins; 1 is a linear probe")
+    noise: float = option(0.0, "standard deviation of the noise on every coordinate at every visit (angstrom)")
+    seeds: int = option(
+        1, "runs with the seeds run.seed, run.seed + 1, ...; the model is the one with the best validation"
+    )
+    model: str = option("", "folder to write the trained model to; empty: none")
+    run: RunConfig = option(RunConfig(), "the run; of several seeds, each in a folder of its own")

@@ -22,7 +22,7 @@ from plait.objectives.base import Objective, Sum
 from plait.registry import get
 from plait.tokenizers.saving import digest
 from plait.training.examples import Batch, make_batch
-from plait.training.options import PretrainConfig, TokenOptions
+from plait.training.options import PretrainConfig, RunConfig, TokenOptions
 from plait.training.run import fit
 from plait.training.sets import essence_of, named, training_and_validation
 from plait.training.validation import HeldOut, validate
@@ -46,7 +46,7 @@ def pretrain(config: PretrainConfig, *, progress=iter) -> tuple[EncoderWithHeads
     tokenizer = None
     if config.tokens.tokenizer:
         tokenizer = load_tokenizer(config.tokens.tokenizer)
-        parts, (valid, *measured) = _with_tokens(config.tokens, tokenizer, parts, [valid, *measured], progress)
+        parts, (valid, *measured) = with_tokens(config.tokens, tokenizer, parts, [valid, *measured], progress)
     train = parts[0] if len(parts) == 1 else Mixture(parts, shares)
     settings = config.encoder.config
     if hasattr(settings, "profile_head"):
@@ -95,7 +95,8 @@ def _sets(config: PretrainConfig):
     return [train, stable], [1 - share, share], valid, [measured]
 
 
-def _with_tokens(options: TokenOptions, tokenizer, train: list, judges: list, progress):
+def with_tokens(options: TokenOptions, tokenizer, train: list, judges: list, progress) -> tuple[list, list]:
+    """The sets with structure tokens: of training sets in the versions that the options ask for."""
     common = {"key": digest(tokenizer), "folder": options.cache, "progress": progress}
     noisy = {"variants": options.variants, "noise": options.noise}
     return (
@@ -115,11 +116,16 @@ def _start_from(folder: str, model: EncoderWithHeads) -> None:
         raise InputError("weights of another network", file=file, got=strange[0], do="Give the encoder of that run.")
 
 
+def essence_of_run(run: RunConfig) -> dict:
+    """The options of a run less what does not change the result: folder, logging, threads."""
+    left_out = ("out", "threads", "workers", "log_every", "checkpoint_minutes", "device")
+    return {name: value for name, value in to_dict(run).items() if name not in left_out}
+
+
 def _essence(config: PretrainConfig) -> dict:
-    """The configuration less what does not change the result: folders, logging, threads."""
+    """The configuration less what does not change the result."""
     values = to_dict(config)
-    for name in ("out", "threads", "workers", "log_every", "checkpoint_minutes", "device"):
-        values["run"].pop(name)
+    values["run"] = essence_of_run(config.run)
     values["data"] = essence_of(config.data)
     for name in ("model", "scoring"):
         values.pop(name)

@@ -40,10 +40,14 @@ class Learner(lightning.LightningModule):
     """A model and how to ask it: `terms(model, batch)` gives named loss terms."""
 
     def __init__(
-        self, model: torch.nn.Module, terms: Callable[[torch.nn.Module, object], dict[str, Term]], run: RunConfig
+        self,
+        model: torch.nn.Module,
+        terms: Callable[[torch.nn.Module, object], dict[str, Term]],
+        run: RunConfig,
+        rate_of: Callable[[str], float] = lambda name: 1.0,
     ):
         super().__init__()
-        self.model, self.terms, self.run = model, terms, run
+        self.model, self.terms, self.run, self.rate_of = model, terms, run, rate_of
 
     def training_step(self, batch, _):
         # Dropout draws from the step's number, so that a resumed run draws the same.
@@ -56,10 +60,19 @@ class Learner(lightning.LightningModule):
         return batch.to(device) if hasattr(batch, "to") else batch
 
     def configure_optimizers(self):
-        matrices = [p for p in self.model.parameters() if p.requires_grad and p.ndim >= 2]
-        vectors = [p for p in self.model.parameters() if p.requires_grad and p.ndim < 2]
+        groups: dict[tuple[float, bool], list] = {}
+        for name, parameter in self.model.named_parameters():
+            if parameter.requires_grad:
+                groups.setdefault((self.rate_of(name), parameter.ndim >= 2), []).append(parameter)
         optimizer = torch.optim.AdamW(
-            [{"params": matrices, "weight_decay": self.run.weight_decay}, {"params": vectors, "weight_decay": 0.0}],
+            [
+                {
+                    "params": groups[rate, matrix],
+                    "lr": rate * self.run.learning_rate,
+                    "weight_decay": self.run.weight_decay if matrix else 0.0,
+                }
+                for rate, matrix in sorted(groups, reverse=True)
+            ],
             lr=self.run.learning_rate,
             betas=(0.9, 0.98),
         )
@@ -78,8 +91,15 @@ def rate_factor(step: int, run: RunConfig) -> float:
 class Recorder(Callback):
     """Writes metrics.jsonl, validates, keeps the best weights and stops where nothing gets better."""
 
-    def __init__(self, run: RunConfig, validate: Callable[[torch.nn.Module], dict[str, float]], criterion: str):
+    def __init__(
+        self,
+        run: RunConfig,
+        validate: Callable[[torch.nn.Module], dict[str, float]],
+        criterion: str,
+        highest: bool = False,
+    ):
         self.run, self.validate, self.criterion = run, validate, criterion
+        self.sign = -1.0 if highest else 1.0
         self.folder = Path(run.out)
         self.best, self.since_best, self.started = math.inf, 0, time.time()
 
@@ -113,8 +133,9 @@ class Recorder(Callback):
             values = self.validate(learner.model)
         learner.train()
         self._write(step, {f"valid_{name}": value for name, value in values.items()})
-        if values[self.criterion] < self.best:
-            self.best, self.since_best = values[self.criterion], 0
+        value = self.sign * values[self.criterion]
+        if value < self.best:
+            self.best, self.since_best = value, 0
             write_tensors(learner.model.state_dict(), self.folder / "best.safetensors")
         else:
             self.since_best += 1
@@ -137,6 +158,8 @@ def fit(
     criterion: str,
     run: RunConfig,
     description: dict,
+    highest: bool = False,
+    rate_of: Callable[[str], float] = lambda name: 1.0,
 ) -> dict[str, float]:
     """Train, or go on with, a run.
 
@@ -147,6 +170,10 @@ def fit(
         Depends on the step alone.
     validate : function model -> dict of float
         The run keeps the weights with the least `criterion` of it.
+    highest : bool
+        Whether it keeps those with the highest instead.
+    rate_of : function
+        Name of a parameter -> factor of its learning rate.
     description : dict
         What makes the run what it is (configuration, digests of data); a folder with another one is not gone on with.
 
@@ -182,13 +209,16 @@ def fit(
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        callbacks=[Recorder(run, validate, criterion), saver],
+        callbacks=[Recorder(run, validate, criterion, highest), saver],
         num_sanity_val_steps=0,
     )
     if first < run.steps:
         try:
             trainer.fit(
-                Learner(model, terms, run), loader, ckpt_path=str(checkpoint) if first else None, weights_only=False
+                Learner(model, terms, run, rate_of),
+                loader,
+                ckpt_path=str(checkpoint) if first else None,
+                weights_only=False,
             )
             trainer.save_checkpoint(checkpoint)
         finally:

@@ -1,10 +1,12 @@
 """The task: a structure becomes residues with probabilities and ranked pockets."""
 
 import dataclasses
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from plait.config import option
+from plait.config import option, to_dict
+from plait.data.base import Example
 from plait.objectives.binding_site import HEAD
 from plait.references import VABSNET
 from plait.registry import register
@@ -12,6 +14,7 @@ from plait.structure.protein import Protein, Remark
 from plait.tasks.base import Task
 from plait.tasks.binding_sites.predicting import SiteSettings, find
 from plait.tasks.binding_sites.result import SiteResult, pocket_table, residue_table
+from plait.tasks.site_metrics import auroc, average_precision, best_threshold
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +31,8 @@ class BindingSites(Task):
     reference = VABSNET.at("downstream task, binding-site prediction; pockets and their ranks after P2Rank")
     Config = Config
     heads = {HEAD: 1}
+    objective = "binding-site"
+    criterion = "auprc"
     exempt = {"chains alone": "a site between chains is seen only with both of them; `together` switches it off"}
 
     def __call__(self, model, protein: Protein) -> SiteResult:
@@ -50,6 +55,37 @@ class BindingSites(Task):
             settings=settings,
             remarks=(*_remarks(protein, found), *protein.remarks),
         )
+
+    @staticmethod
+    def evaluate(examples: Sequence[Example], outputs: Sequence[dict[str, np.ndarray]]) -> dict[str, float]:
+        """Means over proteins of AUROC and AUPRC of residues, and the highest mean IoU that any threshold on the
+        probability gives for these examples (`best_iou` at `threshold`).
+
+        Parameters
+        ----------
+        examples : sequence of Example
+            With the label "binding_site".
+        outputs : sequence of dict
+            Of each, the head's logits [R, 1] by name.
+        """
+        logit = [output[HEAD][:, 0].astype(np.float64) for output in outputs]
+        score = [1 / (1 + np.exp(-np.clip(one, -500, 500))) for one in logit]
+        true = [example.labels[HEAD] for example in examples]
+        areas = {
+            name: np.array([metric(*pair) for pair in zip(score, true, strict=True)])
+            for name, metric in (("auroc", auroc), ("auprc", average_precision))
+        }
+        threshold, reached = best_threshold(score, true)
+        found = {name: float(values[np.isfinite(values)].mean()) for name, values in areas.items()}
+        return {**found, "best_iou": reached, "threshold": threshold}
+
+    @staticmethod
+    def calibrate(model, examples: Sequence[Example], progress: Callable[[Iterable], Iterable] = iter) -> dict:
+        """What a model's card says of how its probabilities become sites and pockets, chosen on these examples."""
+        from plait.tasks.site_settings import choose_settings
+
+        settings, _ = choose_settings(model, examples, progress=progress)
+        return {"binding_sites": to_dict(settings)}
 
 
 def _remarks(protein: Protein, found) -> list[Remark]:
