@@ -1,7 +1,9 @@
 """Time and memory of Vabs-Net by size of the structure, and where the time goes.
 
     python benchmarks/vabsnet.py [--size base] [--lengths 100 300 600 1000] [--dtype float32] [--device cpu]
-        [--checkpointing] [--repeat 3] [--threads 1] [--structure FILE] [--out docs/results/FILE.md]
+        [--checkpointing] [--repeat 3] [--threads 1] [--structure FILE]
+
+`vabsnet_page.py` puts its tables into docs/results/vabsnet.md.
 
 Structures are the first residues of a chain with all heavy atoms (PDB 2d0f, 637 residues, or what --structure names);
 for greater lengths a copy is laid beside it. "prepare" is features and neighbour lists, "forward" without
@@ -189,23 +191,22 @@ def _status(name: str) -> int:
 # -- table
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--size", default="base")
-    parser.add_argument("--lengths", type=int, nargs="+", default=[100, 300, 600, 1000])
-    parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--checkpointing", action="store_true")
-    parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--structure", type=Path, default=SHARED / "data" / "structures" / "2d0f.cif.gz")
-    parser.add_argument("--out", type=Path, help="write the table here, as Markdown")
-    parser.add_argument("--memory-of", choices=["forward", "training"], help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    if options.memory_of:
-        print_own_peak(options)
-        return 0
+def parser() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--size", default="base")
+    options.add_argument("--lengths", type=int, nargs="+", default=[100, 300, 600, 1000])
+    options.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
+    options.add_argument("--device", default="cpu")
+    options.add_argument("--checkpointing", action="store_true")
+    options.add_argument("--repeat", type=int, default=3)
+    options.add_argument("--threads", type=int, default=1)
+    options.add_argument("--structure", type=Path, default=SHARED / "data" / "structures" / "2d0f.cif.gz")
+    options.add_argument("--memory-of", choices=["forward", "training"], help=argparse.SUPPRESS)
+    return options
+
+
+def table(options) -> tuple[list[str], list[str]]:
+    """The lines of a Markdown table, each printed as it comes, and what is above the limit."""
     encoder, missed = make(options), []
     lines = [
         "| residues | atoms | prepare, s | forward, s | training, s | attention | edges | feed-forward "
@@ -227,29 +228,19 @@ def main() -> int:
         print(lines[-1], flush=True)
         if options.size == "base" and len(protein) == 600 and memory[1] is not None and memory[1] > LIMIT:
             missed.append(f"{memory[1]:.0f} MB in training at 600 residues, above {LIMIT}")
+    return lines, missed
+
+
+def main() -> int:
+    options = parser().parse_args()
+    torch.set_num_threads(options.threads)
+    if options.memory_of:
+        print_own_peak(options)
+        return 0
+    _, missed = table(options)
     for line in missed:
         print(line, file=sys.stderr)
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text("\n".join([*head(options, encoder), *lines]) + "\n", encoding="utf-8")
     return 1 if missed else 0
-
-
-def head(options, encoder) -> list[str]:
-    """Title, command and commit of the page."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-    arguments = [f"--size {options.size}", f"--dtype {options.dtype}", f"--device {options.device}"]
-    arguments += ["--checkpointing"] * options.checkpointing
-    device = torch.cuda.get_device_name() if options.device != "cpu" else f"{options.threads} thread"
-    parameters = sum(parameter.numel() for parameter in encoder.parameters())
-    return [
-        f"# Vabs-Net, size {options.size}: speed and memory",
-        "",
-        f"Written by `python benchmarks/vabsnet.py {' '.join(arguments)}` at commit {commit}; torch "
-        f"{torch.__version__}, {device}. {parameters:,} parameters, random weights, {options.structure.name}. "
-        "Shares are of the time of forward; memory is what is added beyond weights and batch.",
-        "",
-    ]
 
 
 if __name__ == "__main__":
