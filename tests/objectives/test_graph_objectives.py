@@ -11,7 +11,7 @@ from plait.data.base import Example
 from plait.encoders.base import EncoderWithHeads
 from plait.errors import InputError
 from plait.objectives.base import total
-from plait.objectives.node_graphs import HIDDEN
+from plait.objectives.node_graphs import HIDDEN, ViewNodes
 from plait.structure import read_structure
 from plait.tokenizers.dssp import DSSPTokenizer
 from plait.training.examples import make_batch
@@ -111,6 +111,57 @@ def test_nodes_of_a_question_do_not_hear_each_other(examples, encoder):
         joined = {*zip(*(heard.residue[end].tolist() for end in (heard.source, heard.target)))}
     assert joined and len(asked) > 100
     assert not joined & {*map(tuple, asked.tolist())} and not joined & {*map(tuple, asked[:, ::-1].tolist())}
+
+
+@pytest.mark.parametrize("level", ["residue", "atom"])
+def test_nodes_of_a_question_do_not_hear_each_other_in_vabsnet(examples, level):
+    """Neither in its residue track nor, of residues, by any two of their atoms; others do as before."""
+    objective, encoder = make_objective("distance", level=level), make_encoder("vabsnet")
+    batch = make_batch(encoder, objective, examples, np.random.default_rng(0))
+    free, heard = encoder.prepare([example.protein for example in examples]), batch.inputs
+    residues, atoms = len(heard.residue_rows), len(heard.atom_rows)
+    residue_of = np.concatenate([example.protein.residue_of for example in examples])
+    residue_of[len(examples[0].protein.position) :] += len(examples[0].protein)
+    asked = batch.view.targets["distance_nodes"]
+    if level == "atom":
+        nodes = ViewNodes(batch.view, "atom")
+        asked = nodes.row[nodes.find(asked)]
+    asked = {*map(tuple, np.concatenate([asked, asked[:, ::-1]]).tolist())}
+    assert len(asked) > 200
+    for name, own in (("residue", heard.residue_nodes), ("atom", torch.arange(len(heard.position)))):
+        names = np.full(len(heard.position), -1)
+        if level == "residue":
+            names[heard.atom_rows] = residue_of
+            names[heard.residue_rows] = np.arange(residues)
+        else:
+            names[heard.atom_rows] = np.arange(atoms)
+        names = names[own]
+        pairs = {}
+        for which, made in (("free", getattr(free, name)), ("heard", getattr(heard, name))):
+            row, column = np.nonzero(made.near_mask.numpy())
+            ends = np.stack([names[made.near[row, column]], names[made.near_rows[row]]], axis=1)
+            pairs[which] = {(a, b) for a, b in ends.tolist() if a >= 0 and b >= 0}
+        assert not pairs["heard"] & asked
+        assert pairs["free"] - asked == pairs["heard"]
+        # of the atoms' pairs few are of two C-alphas
+        assert len(pairs["free"] & asked) > (10 if (level, name) == ("atom", "residue") else 50)
+
+
+def test_a_hidden_place_of_vabsnet_says_nothing(examples):
+    """With all pairs of residues hidden and one layer, a residue that moves changes no other one; the global node,
+    whose mean of all would tell it, is kept in its place."""
+    encoder = make_encoder("vabsnet").eval()
+    protein = examples[0].protein
+    pairs = np.stack(np.meshgrid(np.arange(len(protein)), np.arange(len(protein))), -1).reshape(-1, 2)
+    pairs = np.concatenate([pairs[pairs[:, 0] != pairs[:, 1]], np.full((len(pairs) - len(protein), 1), -1)], 1)
+    batch = encoder.prepare([protein], hidden_edges=[pairs], origin=[np.zeros(3)])
+    moved = np.array(protein.position)
+    moved[protein.residue_of == 30] += np.float32([0.5, 0.2, -0.3])
+    other = encoder.prepare([protein.with_positions(moved)], hidden_edges=[pairs], origin=[np.zeros(3)])
+    with torch.no_grad():
+        before, after = encoder(batch).residue, encoder(other).residue
+    changed = (before != after).any(1)
+    assert changed[30] and changed.sum() == 1
 
 
 def test_a_sum_encodes_each_view_once(examples):

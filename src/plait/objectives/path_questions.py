@@ -38,9 +38,9 @@ class PathConfig:
 class PathObjective(Objective):
     """Paths along edges are drawn, their edges hidden from the encoder, and something of their nodes' places is asked.
 
-    Two nodes of a drawn edge are not joined in what encoders with graphs see, whatever relation or direction (GearNet,
-    GVP, neighbourhood). Encoders that read coordinates at large (Vabs-Net) are asked the same; for them the answer is
-    not hidden. Subclasses say how many `steps` a path has, in which `order` the answer reads its nodes, how many values
+    Two nodes of a drawn edge do not hear each other in any encoder that reads coordinates, whatever relation or
+    direction; residues in Vabs-Net not by their atoms either. ProSST, which reads tokens and no coordinates, is asked
+    the same: its tokens stay, a few bits of shape for each residue. Subclasses say how many `steps` a path has, in which `order` the answer reads its nodes, how many values
     it has (`classes`), and `measure` what is asked from places float64 [n, steps + 1, 3].
     """
 

@@ -36,15 +36,16 @@ class VabsnetEncoder(Encoder):
     reference = VABSNET.at("section 3, bi-level representation")
     Config = VabsnetConfig
     atom_heads = ("atom_position", "atom_accessibility")
+    graph_changes = ("hidden_edges", "hidden_atom_edges")
 
     def __init__(self, config: VabsnetConfig):
         super().__init__()
         self.config = config
         self.vabsnet = VabsnetModel(config)
 
-    def prepare(self, proteins, *, masked=None, frames=None, language=None, origin=None, **_) -> VabsnetBatch:
+    def prepare(self, proteins, **inputs) -> VabsnetBatch:
         """See `plait.encoders.vabsnet.features.prepare`; inputs of other families are passed over."""
-        return prepare(self.config, proteins, masked=masked, frames=frames, language=language, origin=origin)
+        return prepare(self.config, proteins, **inputs)
 
     @property
     def width(self) -> int:

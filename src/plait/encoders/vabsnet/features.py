@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import torch
 
+from plait.encoders.blocks.graph_changes import changes_of
 from plait.encoders.vabsnet.configuration import VabsnetConfig
 from plait.encoders.vabsnet.graph import Track, join
 from plait.encoders.vabsnet.published import (
@@ -79,11 +80,15 @@ class _Nodes:
     is_residue: np.ndarray
     residue_row: np.ndarray
     atom_row: np.ndarray
+    owner: np.ndarray  # residue and atom of the protein that each node is of; -1 for none
+    atom: np.ndarray
     chain: np.ndarray  # of each residue node
     frames: np.ndarray  # (n residue nodes, 3, 3)
 
 
-def prepare(config: VabsnetConfig, proteins, *, frames=None, language=None, masked=None, origin=None) -> VabsnetBatch:
+def prepare(
+    config: VabsnetConfig, proteins, *, frames=None, language=None, masked=None, origin=None, **extras
+) -> VabsnetBatch:
     """The batch of some proteins.
 
     Parameters
@@ -97,6 +102,9 @@ def prepare(config: VabsnetConfig, proteins, *, frames=None, language=None, mask
         Residues whose type is hidden.
     origin : list of float [3], optional
         Where the global node stands; the mean of the C-alphas if not given.
+    **extras : sequence each
+        Edges that an objective hides (`blocks.graph_changes`), among inputs for other families. Residues that are not
+        to hear each other do not do so by their atoms either.
 
     Raises
     ------
@@ -119,9 +127,10 @@ def prepare(config: VabsnetConfig, proteins, *, frames=None, language=None, mask
             None if origin is None else np.asarray(origin[number], np.float64),
         )
         made.append(nodes)
-        tracks["residue"].append(_residue_track(config, nodes))
+        changes = changes_of(extras, number)
+        tracks["residue"].append(_residue_track(config, nodes, changes))
         if not config.residue_only:
-            tracks["atom"].append(_atom_track(config, nodes))
+            tracks["atom"].append(_atom_track(config, nodes, changes))
     rows = None
     if language is not None:
         rows = [_language_rows(config, *each) for each in zip(proteins, made, language, strict=True)]
@@ -174,6 +183,8 @@ def _nodes(config, protein, masked, frames, origin) -> _Nodes:
         is_residue=np.concatenate([is_residue, np.ones(special, bool)]),
         residue_row=residue_row,
         atom_row=atom_row,
+        owner=with_special(owner, -1, -1),
+        atom=with_special(np.concatenate([used, np.full(len(stand_in), -1)])[order], -1, -1),
         chain=with_special(np.unique(protein.chain, return_inverse=True)[1][kept], -1, -1),
         frames=np.concatenate([np.asarray(frames, np.float64)[kept], np.zeros((special, 3, 3))]),
     )
@@ -264,7 +275,13 @@ def _language_rows(config, protein, nodes, values) -> np.ndarray:
 # -- tracks and batch
 
 
-def _residue_track(config, nodes) -> Track:
+def _hidden(nodes, changes, track) -> list[tuple[np.ndarray, np.ndarray]]:
+    """What `tracks.make_track` is told of hidden edges; `track` are the nodes of the track among all."""
+    names = {"hidden_edges": nodes.owner, "hidden_atom_edges": nodes.atom}
+    return [(names[name][track], changes[name]) for name in names if name in changes]
+
+
+def _residue_track(config, nodes, changes) -> Track:
     centre, special = nodes.position[nodes.is_residue], config.special_nodes
     frames = nodes.frames
     if config.last_frame == "none":
@@ -280,10 +297,11 @@ def _residue_track(config, nodes) -> Track:
         senders=special,
         neighbours=config.residue_neighbours,
         raw_specials=config.special_directions == "axes",
+        hidden=_hidden(nodes, changes, nodes.is_residue),
     )
 
 
-def _atom_track(config, nodes) -> Track:
+def _atom_track(config, nodes, changes) -> Track:
     return make_track(
         config,
         nodes.position,
@@ -294,6 +312,7 @@ def _atom_track(config, nodes) -> Track:
         senders=1,
         neighbours=config.atom_neighbours,
         raw_specials=False,
+        hidden=_hidden(nodes, changes, slice(None)),
     )
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from plait.encoders.blocks.graph_changes import among
 from plait.encoders.vabsnet.graph import Track
 from plait.structure.neighbours import nearest
 
@@ -16,7 +17,9 @@ MOST_TIED = 64
 """So many neighbours at the same distance are told apart by number; beyond that (atoms in one place) any will do."""
 
 
-def make_track(config, position, residue, frames, chain, *, special, senders, neighbours, raw_specials) -> Track:
+def make_track(
+    config, position, residue, frames, chain, *, special, senders, neighbours, raw_specials, hidden=()
+) -> Track:
     """The edges among the nodes of a track.
 
     Parameters
@@ -33,12 +36,16 @@ def make_track(config, position, residue, frames, chain, *, special, senders, ne
         Nearest nodes of each ordinary one, itself among them.
     raw_specials : bool
         Directions to and from special nodes are in the common axes and angstrom.
+    hidden : sequence of (int64 [nodes], int64 [H, 2 or more])
+        Names of the nodes and pairs of these: a node of the second name does not hear one of the first.
     """
     ordinary = len(position) - special
     known = np.isfinite(position).all(-1)
     rows = np.arange(ordinary)
     limit = ordinary - 1 if config.compat else ordinary
     near, mask = _neighbours(position[:ordinary], min(neighbours, limit), neighbours)
+    for name, pairs in hidden:
+        mask &= ~among(name[near], name[rows][:, None], None, pairs) | (name[near] == name[rows][:, None])
     specials = ordinary + np.arange(senders)
     near = np.concatenate([near, np.broadcast_to(specials, (ordinary, senders))], axis=1)
     mask = np.concatenate([mask, known[:ordinary, None] & known[specials]], axis=1)
