@@ -40,8 +40,9 @@ class PathObjective(Objective):
 
     Two nodes of a drawn edge do not hear each other in any encoder that reads coordinates, whatever relation or
     direction; residues in Vabs-Net not by their atoms either. ProSST, which reads tokens and no coordinates, is asked
-    the same: its tokens stay, a few bits of shape for each residue. Subclasses say how many `steps` a path has, in which `order` the answer reads its nodes, how many values
-    it has (`classes`), and `measure` what is asked from places float64 [n, steps + 1, 3].
+    the same: its tokens stay, a few bits of shape for each residue. Subclasses say how many `steps` a path has, in
+    which `order` the answer reads its nodes, how many values it has (`classes`), and `measure` what is asked from
+    places float64 [n, steps + 1, 3].
     """
 
     steps: int
