@@ -84,3 +84,13 @@ def nearest(points: np.ndarray, k: int, others: np.ndarray | None = None) -> tup
 
 def _present(points: np.ndarray) -> np.ndarray:
     return np.flatnonzero(np.isfinite(points).all(axis=-1))
+
+
+def linked(position: np.ndarray, link: float) -> np.ndarray:
+    """Number of the cluster of each point [P, 3] under single linkage at distance `link`: int64 [P], from 0."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    pairs = within_radius(position, link)
+    graph = coo_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(len(position),) * 2)
+    return connected_components(graph, directed=False)[1].astype(np.int64) if len(position) else np.zeros(0, np.int64)

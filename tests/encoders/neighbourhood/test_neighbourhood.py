@@ -9,7 +9,8 @@ from plait.encoders.neighbourhood import NeighbourhoodEncoder
 from plait.encoders.neighbourhood.geometry import c_beta, frames, node_geometry, pair_geometry, surroundings
 from plait.encoders.neighbourhood.modeling import NeighbourAttention
 from plait.errors import InputError
-from plait.structure import geometry, read_structure
+from plait.structure import Protein, geometry, read_structure
+from plait.structure.lining import lining
 
 
 @pytest.fixture(scope="module")
@@ -140,3 +141,32 @@ def test_structure_tokens_beside_the_geometry(protein):
         other = encoder(encoder.prepare([protein], structure_tokens=[np.roll(tokens, 5)])).residue
     assert torch.equal(asked, given)
     assert not torch.allclose(other, given)
+
+
+def test_cavities_are_read_where_they_are_asked_for(structures):
+    protein = read_structure(structures / "4eiy.cif.gz")
+    torch.manual_seed(0)
+    encoder = NeighbourhoodEncoder(
+        NeighbourhoodEncoder.Config(width=16, edge_width=8, layers=1, heads=2, cavities=True)
+    ).eval()
+    plain = NeighbourhoodEncoder(NeighbourhoodEncoder.Config(width=16, edge_width=8, layers=1, heads=2)).eval()
+    bare = Protein.from_backbone(protein.sequence, protein.backbone, source="without side chains")
+    outputs = [encoder(encoder.prepare([one])).residue for one in (protein, bare)]
+    assert (outputs[0] - outputs[1]).abs().max() > 1e-3
+    assert plain.prepare([protein]).lining is None
+    both = encoder(encoder.prepare([bare, protein])).residue
+    assert torch.allclose(both[len(bare) :], outputs[0], atol=1e-5)
+    outputs[0].square().sum().backward()
+    assert all(parameter.grad is not None for parameter in encoder.lining.parameters())
+
+
+def test_remembered_cavities_are_those_of_the_structure(structures):
+    protein = read_structure(structures / "1ubi.pdb")
+    encoder = NeighbourhoodEncoder(
+        NeighbourhoodEncoder.Config(width=16, edge_width=8, layers=1, heads=2, cavities=True)
+    )
+    first, again = (encoder.prepare([protein]).lining for _ in range(2))
+    assert torch.equal(first, again)
+    assert np.array_equal(first.numpy(), lining(protein))
+    half = encoder.prepare([protein.select(np.arange(len(protein)) < 38)]).lining
+    assert not torch.equal(half, first[:38])

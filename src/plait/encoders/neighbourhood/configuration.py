@@ -20,6 +20,7 @@ class NeighbourhoodConfig:
     dropout: float = option(0.1, "of the outputs of blocks, in training")
     structure_states: int = option(0, "states of the structure tokens that are read beside the geometry; 0: none")
     tokenizer: str = option("", "registered name of their tokenizer")
+    cavities: bool = option(False, "read what cavities each residue lines, which side chains decide (structure.lining)")
 
     def __post_init__(self):
         if self.width % self.heads:

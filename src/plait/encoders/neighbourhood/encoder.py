@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from plait.data.base import short_digest
 from plait.encoders.base import Encoder, Representation
 from plait.encoders.blocks.graph_changes import among
 from plait.encoders.neighbourhood.configuration import NeighbourhoodConfig
@@ -21,11 +22,15 @@ from plait.errors import InputError
 from plait.references import VABSNET
 from plait.registry import register
 from plait.structure.geometry import bonded
+from plait.structure.lining import FEATURES, lining
 from plait.structure.neighbours import nearest
 from plait.structure.vocabulary import UNKNOWN
 
 HIDDEN = UNKNOWN + 1
 """Row of the residue table for a residue whose type is hidden."""
+
+REMEMBERED = 4000
+"""Structures whose cavities an encoder keeps: about 10 kB each."""
 
 
 @dataclasses.dataclass
@@ -48,6 +53,8 @@ class NeighbourhoodBatch:
     residue_offsets : int64 [B + 1]
     structure : int64 [R] or None
         Structure tokens in [0, K], K for unknown; None for an encoder that reads none.
+    lining : float32 [R, plait.structure.lining.FEATURES] or None
+        The cavities that each residue lines; None for an encoder that does not read them.
     """
 
     residue: torch.Tensor
@@ -58,6 +65,7 @@ class NeighbourhoodBatch:
     separation: torch.Tensor
     residue_offsets: torch.Tensor
     structure: torch.Tensor | None = None
+    lining: torch.Tensor | None = None
 
     def to(self, device) -> "NeighbourhoodBatch":
         given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
@@ -88,6 +96,12 @@ class NeighbourhoodEncoder(Encoder):
         self.residue = nn.Embedding(HIDDEN + 1, config.width)
         self.structure = nn.Embedding(config.structure_states + 1, config.width) if config.has_structure else None
         self.tokenizer = None
+        self.lining = (
+            nn.Sequential(nn.Linear(FEATURES, config.width), nn.GELU(), nn.Linear(config.width, config.width))
+            if config.cavities
+            else None
+        )
+        self._linings: dict[str, np.ndarray] = {}
         self.node = nn.Linear(NODE_FEATURES, config.width)
         self.separation = nn.Embedding(2 * config.sequence_reach + 2, config.edge_width)
         self.edge = nn.Linear(edge_features(config.distances), config.edge_width)
@@ -125,6 +139,8 @@ class NeighbourhoodEncoder(Encoder):
             if structure_tokens is None:
                 structure_tokens = self.tokenizer.batch(proteins)
             joined["structure"] = torch.from_numpy(np.concatenate(structure_tokens).astype(np.int64))
+        if self.lining is not None:
+            joined["lining"] = torch.from_numpy(np.concatenate([self._lining(protein) for protein in proteins]))
         return NeighbourhoodBatch(**joined, residue_offsets=torch.from_numpy(offsets))
 
     def _arrays(self, protein, masked, hidden_edges) -> dict[str, np.ndarray]:
@@ -152,6 +168,15 @@ class NeighbourhoodEncoder(Encoder):
             "separation": separation.astype(np.int64),
         }
 
+    def _lining(self, protein) -> np.ndarray:
+        """The cavities that residues line, remembered, as training comes back to a structure in every epoch."""
+        key = short_digest(protein.position.tobytes(), protein.residue_of.tobytes(), str(len(protein)).encode())
+        if key not in self._linings:
+            if len(self._linings) >= REMEMBERED:
+                self._linings.pop(next(iter(self._linings)))
+            self._linings[key] = lining(protein)
+        return self._linings[key]
+
     @property
     def width(self) -> int:
         return self.config.width
@@ -163,6 +188,8 @@ class NeighbourhoodEncoder(Encoder):
         x = self.residue(batch.residue) + self.node(node)
         if self.structure is not None:
             x = x + self.structure(batch.structure)
+        if self.lining is not None:
+            x = x + self.lining(batch.lining.to(x.dtype))
         reach = self.config.sequence_reach
         separation = torch.where(
             batch.separation == ELSEWHERE, 2 * reach + 1, batch.separation.clamp(-reach, reach) + reach

@@ -6,9 +6,9 @@ import numpy as np
 
 from plait.data.base import short_digest
 from plait.structure.cavities import DIRECTIONS, cavity_points
-from plait.structure.neighbours import within_radius
+from plait.structure.neighbours import linked, within_radius
 from plait.structure.protein import Protein
-from plait.tasks.binding_sites.pockets import SitePoints, linked
+from plait.tasks.binding_sites.pockets import SitePoints
 
 TOUCH = 4.5
 """A cavity's point touches a residue if a heavy atom is at most so far away (angstrom)."""

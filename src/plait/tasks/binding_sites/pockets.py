@@ -4,9 +4,14 @@ import dataclasses
 
 import numpy as np
 
-from plait.structure.neighbours import within_radius
+from plait.structure.cavities import DIRECTIONS
+from plait.structure.lining import TOUCH, point_pairs, principal_cavities
+from plait.structure.neighbours import linked
 from plait.structure.protein import Protein
 from plait.structure.surface_points import surface_points
+
+LINING = 6.0
+"""Residues within this distance of a cavity's point say how likely the point is (angstrom)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +64,29 @@ def points_of_residues(protein: Protein, probability: np.ndarray, threshold: flo
     return SitePoints(points.position, np.asarray(probability, np.float64)[points.residue], points.area, touching)
 
 
+def points_of_cavities(protein: Protein, probability: np.ndarray) -> SitePoints:
+    """Points in the cavities of the structure, each with the mean probability of the residues near it.
+
+    Residues are near a point with a heavy atom within `LINING` of it. A residue without a probability counts as 0.
+    """
+    cavity = principal_cavities(protein)
+    known = np.nan_to_num(np.asarray(probability, np.float64))
+    point, residue = point_pairs(protein, cavity.position, LINING)
+    count = len(cavity.position)
+    weight = np.bincount(point, known[residue], count) / np.maximum(np.bincount(point, minlength=count), 1)
+    touching = np.stack(point_pairs(protein, cavity.position, TOUCH), axis=1)
+    return SitePoints(cavity.position, weight, cavity.volume * cavity.enclosed / DIRECTIONS, touching)
+
+
+def likely(points: SitePoints, threshold: float) -> SitePoints:
+    """The points of at least this weight."""
+    kept = points.weight >= threshold
+    number = np.cumsum(kept) - 1
+    touching = points.touching[kept[points.touching[:, 0]]]
+    touching = np.stack([number[touching[:, 0]], touching[:, 1]], axis=1)
+    return SitePoints(points.position[kept], points.weight[kept], points.size[kept], touching)
+
+
 def ranked_pockets(points: SitePoints, *, link: float, fewest: int) -> tuple[Pocket, ...]:
     """Clusters of points, best first.
 
@@ -86,13 +114,3 @@ def ranked_pockets(points: SitePoints, *, link: float, fewest: int) -> tuple[Poc
         found.append(Pocket(0, float((points.weight[own] * mass[own]).sum()), centre, residues))
     found.sort(key=lambda pocket: (-pocket.score, pocket.residues[0]))
     return tuple(dataclasses.replace(pocket, rank=rank) for rank, pocket in enumerate(found, 1))
-
-
-def linked(position: np.ndarray, link: float) -> np.ndarray:
-    """Number of the cluster of each point [P, 3] under single linkage at distance `link`: int64 [P], from 0."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    pairs = within_radius(position, link)
-    graph = coo_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(len(position),) * 2)
-    return connected_components(graph, directed=False)[1].astype(np.int64) if len(position) else np.zeros(0, np.int64)
