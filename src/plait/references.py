@@ -71,3 +71,18 @@ LIGSITE = Reference(
     year=1997,
     doi="10.1016/S1093-3263(98)00002-3",
 )
+DEEPFRI = Reference(
+    authors="Gligorijević V, Renfrew PD, Kosciolek T, Leman JK, Berenberg D, Vatanen T, Chandler C, Taylor BC, "
+    "Fisk IM, Vlamakis H, Xavier RJ, Knight R, Cho K, Bonneau R",
+    title="Structure-based protein function prediction using graph convolutional networks",
+    venue="Nature Communications 12:3168",
+    year=2021,
+    doi="10.1038/s41467-021-23303-9",
+)
+DEEPSF = Reference(
+    authors="Hou J, Adhikari B, Cheng J",
+    title="DeepSF: deep convolutional neural network for mapping protein sequences to folds",
+    venue="Bioinformatics 34(8):1295-1303",
+    year=2018,
+    doi="10.1093/bioinformatics/btx780",
+)

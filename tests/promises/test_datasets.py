@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,12 +28,13 @@ def opened(name, shared):
     place = folders.pop("folder", shared / default.folder)
     if not all(one.is_dir() for one in (place, *folders.values())):
         pytest.skip(f"no data of {name} at {place}")
-    others = {field: str(value) for field, value in folders.items()}
+    folders["folder"] = place
 
-    def make(split="valid", folder=place, **options):
-        return cls(dataclasses.replace(default, folder=str(folder), split=split, **others, **options))
+    def make(split="valid", **options):
+        places = {field: str(value) for field, value in folders.items()}
+        return cls(dataclasses.replace(default, **{**places, "split": split, **options}))
 
-    make.folder = place
+    make.folders = folders
     return make
 
 
@@ -56,6 +58,9 @@ def test_random_access_gives_the_same_example(name, opened):
         assert len(again.protein) == forwards.lengths[i]
         for label, value in again.labels.items():
             assert np.array_equal(value, examples[i].labels[label], equal_nan=True), label
+        assert again.protein_labels.keys() == examples[i].protein_labels.keys()
+        for label, value in again.protein_labels.items():
+            assert np.array_equal(value, examples[i].protein_labels[label]), label
 
 
 def test_digest_tells_contents_apart(name, opened):
@@ -64,10 +69,15 @@ def test_digest_tells_contents_apart(name, opened):
 
 
 def test_a_broken_file_is_named(name, opened, tmp_path):
-    folder = tmp_path / "set"
-    shutil.copytree(opened.folder, folder, copy_function=lambda s, d: shutil.copyfile(s, d))
-    for shard in folder.glob("*.npz"):
-        shard.write_bytes(shard.read_bytes()[:1000])
-    broken = opened(folder=folder)
+    def cut(source, copy):
+        if source.endswith(".npz"):
+            Path(copy).write_bytes(Path(source).read_bytes()[:1000])
+        else:
+            shutil.copyfile(source, copy)
+
+    folders = {field: str(tmp_path / field) for field in opened.folders}
+    for field, folder in opened.folders.items():
+        shutil.copytree(folder, folders[field], copy_function=cut)
+    broken = opened(**folders)
     with pytest.raises(InputError, match=r"\.npz"):
         broken[0]

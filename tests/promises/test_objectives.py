@@ -37,7 +37,8 @@ def examples(whole, gapped, two_chains, one_residue, backbone_only):
             measured = generator.random(ddg.shape) < share
             labels[f"ddg_{kind}"] = np.where(measured, ddg, np.float32(np.nan))
         labels["binding_site"] = generator.choice([0, 0, 1, np.nan], len(protein)).astype(np.float32)
-        made.append(Example(str(number), protein, labels))
+        whole_labels = {"ec": (generator.random(538) < 0.01).astype(np.float32), "fold": generator.integers(1139)}
+        made.append(Example(str(number), protein, labels, protein_labels=whole_labels))
     return made
 
 
@@ -91,7 +92,8 @@ def test_no_leak(name, examples):
         if "binding_site" in before.weights:
             labels["binding_site"] = 1 - labels["binding_site"]
             protein = protein.replace(hetero=Hetero.empty())
-        changed.append(dataclasses.replace(example, protein=protein, labels=labels))
+        whole_labels = {"ec": 1 - example.protein_labels["ec"], "fold": 1138 - example.protein_labels["fold"]}
+        changed.append(dataclasses.replace(example, protein=protein, labels=labels, protein_labels=whole_labels))
     after = view_of(objective, changed)
     assert visible(after) == visible(before)
     assert any((weights > 0).any() for weights in before.weights.values())

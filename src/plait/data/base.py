@@ -52,6 +52,10 @@ class DataSet(ABC):
     lengths: np.ndarray
     """Number of residues of each example, int64 [N]."""
 
+    classes: dict[str, tuple[str, ...]] = {}
+    """Names of the classes of a head that the labels are for, such as "protein_ec": a trained model's card keeps them
+    (`Model.card["classes"]`), so that its answers have names."""
+
     @abstractmethod
     def __len__(self) -> int: ...
 
