@@ -113,12 +113,12 @@ def print_own_peak(name: str, kind: str, backward: bool) -> None:
     case.model.zero_grad()
     ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
-    before = _status("VmRSS")
+    before = status("VmRSS")
     case.run(kind, backward)
-    print((_status("VmHWM") - before) / 1024)
+    print((status("VmHWM") - before) / 1024)
 
 
-def _status(name: str) -> int:
+def status(name: str) -> int:
     """A field of /proc/self/status in kB."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(name + ":"):
