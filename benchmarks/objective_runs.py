@@ -158,8 +158,8 @@ def page(rows: list[dict], steps: int) -> list[str]:
         f"# {steps:,} steps of every objective on graphs",
         "",
         f"Written by `python benchmarks/objective_runs.py --steps {steps}` at commit {commit}. Small networks (widths "
-        "16 and 32), chains of 40 residues; the loss over the first and the last 100 steps, beside what an answer reaches "
-        "that reads nothing (zero scores, class frequencies, the mean distance).",
+        "16 and 32), chains of 40 residues; the loss over the first and the last 100 steps, beside what an answer "
+        "reaches that reads nothing (zero scores, class frequencies, the mean distance).",
         "",
         f"Runs: {len(rows)}. The loss falls in {better}. Steps that are not finite: "
         + ("none." if not unstable else "in " + "; ".join(unstable) + "."),
