@@ -39,7 +39,7 @@ def test_many_structures_go_on_past_a_broken_one_and_are_not_done_again(structur
     assert main(arguments) == 2
     assert "0 searched" in capsys.readouterr().out
     record = json.loads((here / "out" / "b" / "run.json").read_text())
-    assert record["arguments"] == {"chain": None, "together": True, "structure_model": 1}
+    assert record["arguments"] == {"chain": None, "together": True, "structure_model": 1, "atoms": False}
     assert main([*arguments, "--no_together"]) == 2
     assert "2 searched" in capsys.readouterr().out
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import cdist
 
 from plait.config import to_dict
 from plait.data.complexes import Complexes, ComplexesConfig
@@ -9,7 +10,7 @@ from plait.encoders.base import EncoderWithHeads
 from plait.encoders.neighbourhood.configuration import NeighbourhoodConfig
 from plait.encoders.neighbourhood.encoder import NeighbourhoodEncoder
 from plait.tasks.binding_sites.predicting import SiteSettings
-from plait.tasks.site_settings import LINKS, SHARES, choose_settings
+from plait.tasks.site_settings import CAVITY_LINKS, SHARES, SURFACE_LINKS, choose_settings
 
 
 class Knowing:
@@ -17,18 +18,24 @@ class Knowing:
 
     name, digest, card = "knowing", "0", {}
 
-    def __init__(self, examples):
+    def __init__(self, examples, atoms=False):
         config = NeighbourhoodConfig(width=16, edge_width=8, layers=1, heads=2)
         self.network = EncoderWithHeads(NeighbourhoodEncoder(config), {"binding_site": 1})
-        self.answers = {}
+        self.answers, self.atoms = {}, {}
         for number, example in enumerate(examples):
             noise = np.random.default_rng(number).uniform(0, 0.19, len(example.protein))
             probability = noise + 0.205 * example.labels["binding_site"]
             self.answers[example.id] = np.log(probability / (1 - probability))
+            if atoms:
+                protein = example.protein
+                near = cdist(protein.position, protein.hetero.position).min(1) < 4
+                probability = np.random.default_rng(number).uniform(0, 0.29, len(near)) + np.where(near, 0.705, 0.4)
+                self.atoms[example.id] = np.log(probability / (1 - probability))
 
     def outputs(self, protein):
         assert len(protein.hetero) == 0
-        return {"binding_site": self.answers[protein.source][:, None]}
+        heads = {"binding_site": self.answers, "atom_binding_site": self.atoms}
+        return {name: of[protein.source][:, None] for name, of in heads.items() if of}
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +47,17 @@ def examples(shared):
 def test_a_known_threshold_is_found(examples):
     settings, tried = choose_settings(Knowing(examples), examples)
     assert 0.19 < settings.threshold < 0.21
-    assert len(tried) == len(SHARES) * len(LINKS)
-    best = max(one["dcc_top3"] for one in tried)
-    chosen = [one for one in tried if abs(one["pocket_threshold"] - settings.pocket_threshold) < 1e-3]
-    assert max(one["dcc_top3"] for one in chosen if one["link"] == settings.link) == best > 0.5
+    assert len(tried) == len(SHARES) * (len(SURFACE_LINKS) + len(CAVITY_LINKS))
+    best = max(tried, key=lambda one: one["dcc_top3"] + one["dca_top3"])
+    assert (best["points"], best["link"]) == (settings.points, settings.link)
+    assert abs(best["pocket_threshold"] - settings.pocket_threshold) < 1e-3
+    assert best["dcc_top3"] > 0.5
+    assert settings.atom_threshold == SiteSettings().atom_threshold  # nothing was said of atoms
+
+
+def test_the_threshold_of_atoms_is_found_too(examples):
+    settings, _ = choose_settings(Knowing(examples, atoms=True), examples)
+    assert 0.66 < settings.atom_threshold < 0.71
 
 
 def test_what_is_chosen_fits_a_card(examples):

@@ -32,6 +32,7 @@ class Config:
     )
     together: bool = option(True, "chains see one another, as sites between chains need; else each by itself")
     structure_model: int = option(1, "which model of a file that has several, from 1")
+    atoms: bool = option(False, "answer for atoms too: atoms.csv, for a model with a head for them")
     out: str | None = option(
         None, "output folder; plait-NAME if not given. Several structures: a folder in it for each"
     )
@@ -77,7 +78,7 @@ class _Finding(Each):
         from plait.data.digests import file_digest
         from plait.reports.folder import RECORD
         from plait.reports.run_record import finished
-        from plait.reports.sites import SITE_FILES
+        from plait.reports.sites import ATOM_FILE, SITE_FILES
 
         if not (out / RECORD).is_file() or not file.is_file():
             return False
@@ -89,14 +90,14 @@ class _Finding(Each):
             "model.digest": self.loaded.digest,
             **{f"arguments.{name}": value for name, value in _arguments(self.config).items()},
         }
-        return finished(out, expected, SITE_FILES)
+        return finished(out, expected, (*SITE_FILES, *((ATOM_FILE,) if self.config.atoms else ())))
 
     def work(self, file: Path, out: Path) -> str:
         return _headline(_find_one(file, out, self.config, self.loaded))
 
 
 def _arguments(config: Config) -> dict:
-    return {name: getattr(config, name) for name in ("chain", "together", "structure_model")}
+    return {name: getattr(config, name) for name in ("chain", "together", "structure_model", "atoms")}
 
 
 def _headline(result) -> str:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from plait.encoders.vabsnet.published import ATOM_SLOTS, UNKNOWN_ATOM, atom_slots
+from plait.objectives.base import View
 from plait.structure.protein import Protein
 
 SLOTS = len(ATOM_SLOTS)
@@ -37,3 +38,33 @@ def atom_noise(protein: Protein, noise: np.ndarray) -> np.ndarray:
     moved = np.array(protein.position)
     moved[atoms] += noise.reshape(-1, 3)[codes].astype(moved.dtype)
     return moved
+
+
+class ViewAtoms:
+    """The atoms of a view that have a place in the table of residues by names, and their coordinates.
+
+    Attributes
+    ----------
+    atoms : int64 [N]
+        Among all atoms of the view's proteins.
+    codes : int64 [N]
+        Their places in the tables of all residues.
+    protein : int64 [N]
+    position : [N, 3], angstrom
+    """
+
+    def __init__(self, view: View):
+        found, first_atom, first_residue = [], 0, 0
+        for number, protein in enumerate(view.proteins):
+            atoms, codes = atom_codes(protein)
+            found.append((atoms + first_atom, codes + first_residue * SLOTS, np.full(len(atoms), number)))
+            first_atom, first_residue = first_atom + len(protein.position), first_residue + len(protein)
+        self.atoms, self.codes, self.protein = (np.concatenate(part) for part in zip(*found, strict=True))
+        self.position = np.concatenate([protein.position for protein in view.proteins])[self.atoms]
+        self._places = first_residue * SLOTS
+
+    def rows(self, codes: np.ndarray) -> np.ndarray:
+        """Which of these atoms has each code; -1 for none."""
+        table = np.full(self._places, -1)
+        table[self.codes] = np.arange(len(self.codes))
+        return table[codes]

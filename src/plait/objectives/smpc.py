@@ -13,7 +13,7 @@ from plait.encoders.vabsnet.features import bisector_frames
 from plait.encoders.vabsnet.published import RESIDUE_TYPES, TO_PUBLISHED
 from plait.errors import InputError
 from plait.objectives import smpc_losses as losses
-from plait.objectives.atom_tables import SLOTS, atom_codes, atom_noise, position_table, value_table
+from plait.objectives.atom_tables import SLOTS, ViewAtoms, atom_codes, atom_noise, position_table, value_table
 from plait.objectives.base import Objective, View, hide_residues
 from plait.objectives.lee_richards import sliced_area
 from plait.objectives.smpc_published import Draws, show
@@ -167,7 +167,7 @@ class Smpc(Objective):
         config, terms = self.config, {}
         if config.residue_type:
             terms |= losses.type_terms(outputs["residue_type"], view, config.residue_type)
-        atoms = losses.ViewAtoms(view) if any(name.startswith("atom_") for name in outputs) else None
+        atoms = ViewAtoms(view) if any(name.startswith("atom_") for name in outputs) else None
         if "atom_position" in outputs and config.position:
             terms |= losses.position_term(outputs["atom_position"].float(), view, atoms, config.position)
         if "atom_position" in outputs and config.pair_distance and config.compat:
@@ -191,7 +191,7 @@ class Smpc(Objective):
             types = torch.as_tensor(view.targets["residue_type"])
             outputs["residue_type"] = (F.one_hot(types, self.heads["residue_type"]).float() + 1e-9).log()
         if "atom_position" in self.heads:
-            atoms = losses.ViewAtoms(view)
+            atoms = ViewAtoms(view)
             apart = view.targets["atom_position"].reshape(-1, 3)[atoms.codes] - atoms.position
             asked = view.weights["position"].ravel()[atoms.codes] > 0
             moves = np.zeros((sum(len(protein.position) for protein in view.proteins), 3), np.float32)

@@ -5,40 +5,10 @@ import torch
 from torch.nn import functional as F
 
 from plait.encoders.vabsnet.published import C_ALPHA
-from plait.objectives.atom_tables import SLOTS, atom_codes
+from plait.objectives.atom_tables import SLOTS, ViewAtoms
 from plait.objectives.base import Term, View, weighted_mean
 from plait.objectives.smpc_published import dense_pair_error
 from plait.objectives.torsions import NAMES, torsion_errors
-
-
-class ViewAtoms:
-    """The atoms of a view that have a place in the table of residues by names, and their coordinates.
-
-    Attributes
-    ----------
-    atoms : int64 [N]
-        Among all atoms of the view's proteins.
-    codes : int64 [N]
-        Their places in the tables of all residues.
-    protein : int64 [N]
-    position : [N, 3], angstrom
-    """
-
-    def __init__(self, view: View):
-        found, first_atom, first_residue = [], 0, 0
-        for number, protein in enumerate(view.proteins):
-            atoms, codes = atom_codes(protein)
-            found.append((atoms + first_atom, codes + first_residue * SLOTS, np.full(len(atoms), number)))
-            first_atom, first_residue = first_atom + len(protein.position), first_residue + len(protein)
-        self.atoms, self.codes, self.protein = (np.concatenate(part) for part in zip(*found, strict=True))
-        self.position = np.concatenate([protein.position for protein in view.proteins])[self.atoms]
-        self._places = first_residue * SLOTS
-
-    def rows(self, codes: np.ndarray) -> np.ndarray:
-        """Which of these atoms has each code; -1 for none."""
-        table = np.full(self._places, -1)
-        table[self.codes] = np.arange(len(self.codes))
-        return table[codes]
 
 
 def type_terms(logits: torch.Tensor, view: View, weight: float) -> dict[str, Term]:
@@ -108,9 +78,9 @@ def published_pair_term(outputs: dict, view: View, atoms: ViewAtoms, weight: flo
     predicted = shown + moves.float()[_tensor(atoms.atoms, moves)]
     asked = _tensor(view.weights["position"].ravel()[atoms.codes], moves) > 0
     chain, total, count = _tensor(atoms.protein, moves), moves.new_zeros(()), 0
-    for number, special in enumerate(outputs["special_position"].float()):
+    for number, special in enumerate(outputs["protein_special_position"].float()):
         mine = node & (chain == number)
-        ends = torch.cat([predicted[mine], special + outputs["special_displacement"][number].float()])
+        ends = torch.cat([predicted[mine], special + outputs["protein_special_atom_position"][number].float()])
         none = torch.zeros(len(special), dtype=torch.bool, device=special.device)
         error, pairs = dense_pair_error(ends, torch.cat([clean[mine], special]), torch.cat([asked[mine], none]))
         total, count = total + error, count + pairs
@@ -124,7 +94,7 @@ def published_accessibility_term(outputs: dict, view: View, atoms: ViewAtoms, we
     node = outputs["atom_is_node"][rows]
     target = _tensor(view.targets["atom_accessibility"].ravel()[atoms.codes], predicted)
     errors = torch.cat([
-        (predicted[rows] - target)[node].abs(), outputs["special_accessibility"].float().flatten().abs()
+        (predicted[rows] - target)[node].abs(), outputs["protein_special_atom_accessibility"].float().flatten().abs()
     ])  # fmt: skip
     return {"accessibility": Term(errors.mean(), weight, len(errors))}
 

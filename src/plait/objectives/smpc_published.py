@@ -8,6 +8,7 @@ import torch
 from plait.encoders.vabsnet.features import bisector_frames
 from plait.encoders.vabsnet.published import UNKNOWN_ATOM, atom_slots
 from plait.objectives.atom_tables import SLOTS
+from plait.objectives.poses import euler_rotation
 from plait.objectives.spans import generated, published_spans
 from plait.structure.neighbours import within_radius
 from plait.structure.protein import Protein
@@ -97,15 +98,6 @@ def illegal_residues(protein: Protein) -> np.ndarray:
     if len(protein.position):
         illegal[protein.residue_of[within_radius(protein.position, np.nextafter(1.0, 0))]] = True
     return illegal
-
-
-def euler_rotation(theta: float, phi: float, gamma: float) -> np.ndarray:
-    """Rz(gamma) Ry(phi) Rx(theta), for row vectors on its left. Not uniform over rotations."""
-    (ct, cp, cg), (st, sp, sg) = np.cos([theta, phi, gamma]), np.sin([theta, phi, gamma])
-    about_x = np.array([[1, 0, 0], [0, ct, -st], [0, st, ct]])
-    about_y = np.array([[cp, 0, sp], [0, 1, 0], [-sp, 0, cp]])
-    about_z = np.array([[cg, -sg, 0], [sg, cg, 0], [0, 0, 1]])
-    return about_z @ about_y @ about_x
 
 
 # -- losses over all nodes

@@ -15,6 +15,9 @@ from plait.structure.writing import write_structure
 
 SITE_FILES = ("sites.csv", "pockets.csv", "report.html", "structure.cif", RECORD)
 
+ATOM_FILE = "atoms.csv"
+"""Beside those, where atoms were asked for."""
+
 PROBABILITY_COLOURS = "YlGnBu"
 """matplotlib's name: from pale (0) to dark (1), ordered by lightness, so it is read without hue."""
 
@@ -34,6 +37,8 @@ def write_sites(result, folder: str | Path) -> Path:
         started = time.perf_counter()
         write_table(result.table, place / "sites.csv")
         write_table(result.pocket_table, place / "pockets.csv")
+        if result.atom_table is not None:
+            write_table(result.atom_table, place / ATOM_FILE)
         write_structure(result.protein, place / "structure.cif", values=result.probability)
         write_sites_page(result, place / "report.html", structure=place / "structure.cif")
         seconds = {**result.timings, "write": time.perf_counter() - started}
@@ -121,5 +126,5 @@ def _record(result, seconds: dict[str, float]) -> dict:
         "seed_note": "nothing is drawn: the same input gives the same sites",
         "versions": versions(),
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
-        "files": list(SITE_FILES),
+        "files": [*SITE_FILES, *(() if result.atom_table is None else (ATOM_FILE,))],
     }

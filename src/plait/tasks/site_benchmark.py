@@ -9,9 +9,10 @@ import numpy as np
 
 from plait.data.base import Example
 from plait.data.complexes import Complexes, ComplexesConfig
+from plait.data.site_labels import atom_sites
 from plait.errors import InputError
 from plait.structure.protein import Protein
-from plait.tasks.binding_sites.predicting import load_site_model
+from plait.tasks.binding_sites.predicting import SiteSettings, load_site_model
 from plait.tasks.pocket_metrics import centre_distances, rank_of_first
 from plait.tasks.site_averages import COUNTS, site_averages
 from plait.tasks.site_metrics import auroc, average_precision, confusion, f1, iou, mcc
@@ -164,13 +165,13 @@ def _answer(dataset: Complexes, index: int, split: str, predictors, cutoff, tabl
         for name, predictor in predictors.items():
             answers[name] = predictor(example.protein)
         name = ""
-        atoms = atom_labels(example, cutoff)
+        atoms = atom_sites(example.protein, example.labels["binding_site"], cutoff)
     except Exception as error:  # of one entry; the rest goes on
         return SiteFailure(entry, name, error)
     for name, answer in answers.items():
         where = {"split": split, "entry": entry, "cluster": example.cluster, "model": name}
-        threshold = predictors[name].settings.threshold
-        tables.proteins.append({**where, **protein_metrics(example, atoms, answer, threshold)})
+        settings = predictors[name].settings
+        tables.proteins.append({**where, **protein_metrics(example, atoms, answer, settings)})
         tables.ligands += [{**where, **row} for row in ligand_metrics(example.protein, answer.centres)]
         true = example.labels["binding_site"]
         known = np.isfinite(true)
@@ -179,28 +180,23 @@ def _answer(dataset: Complexes, index: int, split: str, predictors, cutoff, tabl
     return None
 
 
-def atom_labels(example: Example, cutoff: float) -> np.ndarray:
-    """Whether each atom is closer than `cutoff` to a ligand: float [A], NaN where nothing is known of its residue."""
-    from scipy.spatial import cKDTree
-
-    protein = example.protein
-    distance, _ = cKDTree(protein.hetero.position).query(protein.position)
-    return np.where(np.isnan(example.labels["binding_site"])[protein.residue_of], np.nan, distance < cutoff)
-
-
-def protein_metrics(example: Example, atoms: np.ndarray, answer: SitePrediction, threshold: float) -> dict:
-    """One row of the table of proteins. An atom is predicted to bind if its residue is."""
+def protein_metrics(example: Example, atoms: np.ndarray, answer: SitePrediction, settings: SiteSettings) -> dict:
+    """One row of the table of proteins. Without an answer for atoms, an atom is predicted to bind if its residue is."""
     true, probability = example.labels["binding_site"], answer.probability
-    predicted, half = (np.nan_to_num(probability, nan=-1.0) >= one for one in (threshold, 0.5))
-    counts = confusion(predicted, true)
+    predicted, half = (np.nan_to_num(probability, nan=-1.0) >= one for one in (settings.threshold, 0.5))
     owner = example.protein.residue_of
+    of_atoms = predicted[owner], half[owner]
+    if len(answer.atoms):
+        of_atoms = (np.nan_to_num(answer.atoms, nan=-1.0) >= one for one in (settings.atom_threshold, 0.5))
+    atom_iou, atom_iou_half = (iou(one, atoms) for one in of_atoms)
+    counts = confusion(predicted, true)
     return {
         "residues": len(example.protein),
         "binding": int(np.nansum(true)),
         "iou": iou(predicted, true),
         "iou_half": iou(half, true),
-        "atom_iou": iou(predicted[owner], atoms),
-        "atom_iou_half": iou(half[owner], atoms),
+        "atom_iou": atom_iou,
+        "atom_iou_half": atom_iou_half,
         "auroc": auroc(probability, true),
         "auprc": average_precision(probability, true),
         "mcc": float(mcc(counts)),

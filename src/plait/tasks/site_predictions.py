@@ -19,11 +19,13 @@ from plait.tasks.binding_sites.predicting import SiteSettings, find
 
 @dataclasses.dataclass(frozen=True)
 class SitePrediction:
-    """Probability of each residue, float32 [R]; centres of pockets, best first, float64 [P, 3] in angstrom; seconds."""
+    """Probability of each residue, float32 [R]; centres of pockets, best first, float64 [P, 3] in angstrom; seconds;
+    and probability of each atom, float32 [A], or [0] from a model that says nothing of atoms."""
 
     probability: np.ndarray
     centres: np.ndarray
     seconds: float
+    atoms: np.ndarray
 
 
 class Predictor:
@@ -52,7 +54,8 @@ class Predictor:
         started = time.perf_counter()
         found = find(self.model, protein, self.settings)
         centres = np.array([pocket.centre for pocket in found.pockets]).reshape(-1, 3)
-        made = SitePrediction(found.probability, centres, time.perf_counter() - started)
+        atoms = np.zeros(0, np.float32) if found.atoms is None else found.atoms
+        made = SitePrediction(found.probability, centres, time.perf_counter() - started, atoms)
         if path is not None:
             _write(made, path, key)
         return made
@@ -71,7 +74,7 @@ def _read(path: Path, key: str) -> SitePrediction | None:
         with np.load(path, allow_pickle=False) as arrays:
             if str(arrays["key"]) != key:
                 return None
-            return SitePrediction(arrays["probability"], arrays["centres"], float(arrays["seconds"]))
+            return SitePrediction(arrays["probability"], arrays["centres"], float(arrays["seconds"]), arrays["atoms"])
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error):
         return None
 

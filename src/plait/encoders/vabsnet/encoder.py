@@ -5,6 +5,7 @@ import dataclasses
 import torch
 from torch import nn
 
+from plait.data.site_labels import ATOMS as ATOM_SITES
 from plait.encoders.base import Encoder, ProteinHead, Representation, is_protein_head
 from plait.encoders.vabsnet.configuration import VabsnetConfig
 from plait.encoders.vabsnet.features import VabsnetBatch, prepare
@@ -35,7 +36,7 @@ class VabsnetEncoder(Encoder):
     summary = "residues and all atoms in one network of sparse attention along neighbour lists"
     reference = VABSNET.at("section 3, bi-level representation")
     Config = VabsnetConfig
-    atom_heads = ("atom_position", "atom_accessibility")
+    atom_heads = ("atom_position", "atom_accessibility", ATOM_SITES)
     graph_changes = ("hidden_edges", "hidden_atom_edges")
 
     def __init__(self, config: VabsnetConfig):
@@ -74,11 +75,13 @@ class VabsnetEncoder(Encoder):
 
 class VabsnetReadout(nn.Module):
     """Vabs-Net's own heads: for each residue, and "atom_position" [A, 3] (displacements in angstrom, which turn with
-    the structure) and "atom_accessibility" [A, 1] for each atom; for proteins a `ProteinHead` on the global node.
+    the structure), "atom_accessibility" [A, 1] and "atom_binding_site" for each atom; for proteins a `ProteinHead` on
+    the global node.
 
     "residue_type" has the columns of `vocabulary.RESIDUES` when 20 are asked for, and those of the published
     vocabulary when 25 are. With `compat` the published losses' other nodes are there too: "atom_is_node" [A], and of
-    the special nodes "special_position" [B, S, 3] as they are, "special_displacement" and "special_accessibility".
+    the special nodes "protein_special_position" [B, S, 3] as they are, and what the heads of atoms say of them,
+    "protein_special_" and the head's name.
     """
 
     def __init__(self, config: VabsnetConfig, heads: dict[str, int], protein_layers: int = 1):
@@ -99,7 +102,7 @@ class VabsnetReadout(nn.Module):
         for name, head in self.heads.items():
             if name == "atom_position":
                 of_nodes[name] = displacements(head, output, batch)
-            elif name == "atom_accessibility":
+            elif name.startswith("atom_"):
                 of_nodes[name] = head(output.nodes)
             elif name == "torsion":
                 answers[name] = head(representation.residue).flatten(-2)
@@ -115,8 +118,7 @@ class VabsnetReadout(nn.Module):
         if self.config.compat and of_nodes:
             answers["atom_is_node"] = batch.atom_rows < len(output.nodes)
             special = batch.global_rows[:, None] + torch.arange(self.config.special_nodes, device=output.nodes.device)
-            answers["special_position"] = batch.position[special]
+            answers["protein_special_position"] = batch.position[special]
             for name, values in of_nodes.items():
-                kind = {"atom_position": "displacement", "atom_accessibility": "accessibility"}[name]
-                answers[f"special_{kind}"] = values[special]
+                answers[f"protein_special_{name}"] = values[special]
         return answers

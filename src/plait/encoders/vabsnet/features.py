@@ -87,7 +87,15 @@ class _Nodes:
 
 
 def prepare(
-    config: VabsnetConfig, proteins, *, frames=None, language=None, masked=None, origin=None, **extras
+    config: VabsnetConfig,
+    proteins,
+    *,
+    frames=None,
+    language=None,
+    masked=None,
+    hidden_atoms=None,
+    origin=None,
+    **extras,
 ) -> VabsnetBatch:
     """The batch of some proteins.
 
@@ -100,6 +108,8 @@ def prepare(
         Features of a language model; a last row more is that of the whole protein, for the special nodes.
     masked : list of bool [R], optional
         Residues whose type is hidden.
+    hidden_atoms : list of bool [R], optional
+        Residues whose atoms' types are hidden.
     origin : list of float [3], optional
         Where the global node stands; the mean of the C-alphas if not given.
     **extras : sequence each
@@ -123,6 +133,7 @@ def prepare(
             config,
             protein,
             None if masked is None else np.asarray(masked[number], bool),
+            None if hidden_atoms is None else np.asarray(hidden_atoms[number], bool),
             None if frames is None else frames[number],
             None if origin is None else np.asarray(origin[number], np.float64),
         )
@@ -140,7 +151,7 @@ def prepare(
 # -- nodes
 
 
-def _nodes(config, protein, masked, frames, origin) -> _Nodes:
+def _nodes(config, protein, masked, hidden_atoms, frames, origin) -> _Nodes:
     position = np.asarray(protein.position, np.float64)
     slot = atom_slots(protein.atom_name)
     backbone = _backbone(protein, position)
@@ -172,11 +183,15 @@ def _nodes(config, protein, masked, frames, origin) -> _Nodes:
     residue_row[owner[is_residue]] = np.flatnonzero(is_residue)
     atom_row[used] = np.argsort(order)[: len(used)]
 
+    atom_type = np.where(types < 0, UNKNOWN_ATOM, types)
+    if hidden_atoms is not None:
+        atom_type = np.where(hidden_atoms[owner], UNKNOWN_ATOM, atom_type)
+
     def with_special(of_atoms, first, others):
         return np.concatenate([of_atoms, [first] + [others] * len(points)])
 
     return _Nodes(
-        atom_type=with_special(np.where(types < 0, UNKNOWN_ATOM, types), GLOBAL_ATOM, POINT_ATOM),
+        atom_type=with_special(atom_type, GLOBAL_ATOM, POINT_ATOM),
         residue_type=with_special(residue_type[owner], GLOBAL_RESIDUE, POINT_RESIDUE),
         position=np.concatenate([np.concatenate([position[used], centre[stand_in]])[order], origin[None], points]),
         residue=np.concatenate([(np.cumsum(kept) - 1)[owner], residues + np.arange(special)]),

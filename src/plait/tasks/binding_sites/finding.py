@@ -12,7 +12,13 @@ from plait.tasks.binding_sites.task import BindingSites, Config
 
 
 def sites(
-    structure, *, chain: str | None = None, model=None, together: bool = True, structure_model: int = 1
+    structure,
+    *,
+    chain: str | None = None,
+    model=None,
+    together: bool = True,
+    structure_model: int = 1,
+    atoms: bool = False,
 ) -> SiteResult:
     """Find the binding sites of a protein: `plait.sites("1ubq.cif").table`.
 
@@ -27,6 +33,8 @@ def sites(
         Whether chains see one another.
     structure_model : int
         Number of the model in a file that has several.
+    atoms : bool
+        Answer for atoms too (`SiteResult.atom_table`).
 
     Raises
     ------
@@ -49,7 +57,7 @@ def sites(
         source = {"structure": file_digest(structure)}
     timings["read structure"] = time.perf_counter() - started
     started = time.perf_counter()
-    result = BindingSites(Config(together=together))(model, protein)
+    result = BindingSites(Config(together=together, atoms=atoms))(model, protein)
     timings["find sites"] = time.perf_counter() - started
-    arguments = {"chain": chain, "together": together, "structure_model": structure_model}
+    arguments = {"chain": chain, "together": together, "structure_model": structure_model, "atoms": atoms}
     return dataclasses.replace(result, arguments=arguments, source=source, timings=timings)

@@ -1,16 +1,24 @@
 """What a model says of each residue: the probability that it binds a ligand, and where pockets are."""
 
 import dataclasses
+from typing import Literal
 
 import numpy as np
 
 from plait.config import from_dict, option
+from plait.data.site_labels import ATOMS, RESIDUES
 from plait.errors import InputError
 from plait.models.catalogue import bundled
-from plait.objectives.binding_site import HEAD
 from plait.structure.protein import Hetero, Protein
 from plait.tasks.binding_sites.geometric import GEOMETRIC
-from plait.tasks.binding_sites.pockets import Pocket, points_of_residues, ranked_pockets
+from plait.tasks.binding_sites.pockets import (
+    Pocket,
+    SitePoints,
+    likely,
+    points_of_cavities,
+    points_of_residues,
+    ranked_pockets,
+)
 
 DEFAULT = "plait-sites"
 """The model that is used where none is named."""
@@ -21,7 +29,13 @@ class SiteSettings:
     """How a model's probabilities become sites and pockets; in its card under "binding_sites"."""
 
     threshold: float = option(0.5, "a residue of at least this probability is predicted to bind")
-    pocket_threshold: float = option(0.35, "residues of at least this probability make pockets")
+    points: Literal["surface", "cavities"] = option(
+        "surface",
+        "what pockets are made of: the accessible surface of likely residues, or the points of cavities whose "
+        "surrounding residues are likely",
+    )
+    pocket_threshold: float = option(0.35, "residues, or points of cavities, of at least this probability make pockets")
+    atom_threshold: float = option(0.5, "an atom of at least this probability is predicted to bind")
     link: float = option(3.0, "points at most so far apart are of one pocket (angstrom)")
     fewest: int = option(3, "pockets of fewer residues are dropped")
 
@@ -39,10 +53,21 @@ class SiteSettings:
 
 @dataclasses.dataclass(frozen=True)
 class Sites:
-    """What was found in a protein: probability float32 [R], NaN where there is none, and pockets, best first."""
+    """What was found in a protein.
+
+    Attributes
+    ----------
+    probability : float32 [R]
+        Of each residue, NaN where there is none.
+    pockets : tuple of Pocket
+        Best first.
+    atoms : float32 [A] or None
+        Of each atom, NaN where there is none; None from a model that says nothing of atoms.
+    """
 
     probability: np.ndarray
     pockets: tuple[Pocket, ...]
+    atoms: np.ndarray | None = None
 
 
 def find(model, protein: Protein, settings: SiteSettings, together: bool = True) -> Sites:
@@ -61,24 +86,33 @@ def find(model, protein: Protein, settings: SiteSettings, together: bool = True)
     InputError
         If the model has no head for binding sites.
     """
-    protein = protein.replace(hetero=Hetero.empty())
+    protein, atoms = protein.replace(hetero=Hetero.empty()), None
     if hasattr(model, "find_sites"):
         probability, points = model.find_sites(protein)
     else:
         check_model(model)
-        probability = _probability(model, protein, together)
-        points = points_of_residues(protein, probability, settings.pocket_threshold)
-    return Sites(probability, ranked_pockets(points, link=settings.link, fewest=settings.fewest))
+        found = _probabilities(model, protein, together)
+        probability, atoms = (None if one is None else one.astype(np.float32) for one in found)
+        points = points_of(protein, probability, settings)
+    return Sites(probability, ranked_pockets(points, link=settings.link, fewest=settings.fewest), atoms)
+
+
+def points_of(protein: Protein, probability: np.ndarray, settings: SiteSettings) -> SitePoints:
+    """The points that pockets are made of."""
+    if settings.points == "surface":
+        return points_of_residues(protein, probability, settings.pocket_threshold)
+    return likely(points_of_cavities(protein, probability), settings.pocket_threshold)
 
 
 def check_model(model) -> None:
     """Raise InputError if a model can say nothing of binding sites."""
-    if hasattr(model, "find_sites") or HEAD in getattr(model.network, "heads", {}):
+    heads = getattr(model.network, "heads", {}) if not hasattr(model, "find_sites") else {RESIDUES: 1}
+    if RESIDUES in heads or ATOMS in heads:
         return
     raise InputError(
         "this model has no head for binding sites",
         file=model.name,
-        expected=f"a model with the head {HEAD}, trained with the objective binding-site",
+        expected=f"a model with the head {RESIDUES}, trained with the objective binding-site",
         do=f"Give another with --model, or {GEOMETRIC.name!r} for cavities by geometry alone.",
     )
 
@@ -96,7 +130,7 @@ def load_site_model(name=None):
     if name is None and DEFAULT not in bundled():
         raise InputError(
             f"no model for binding sites ships with this version of plait ({DEFAULT})",
-            expected=f"--model: a folder or hub id of a model with the head {HEAD}",
+            expected=f"--model: a folder or hub id of a model with the head {RESIDUES}",
             do="Train one with the objective binding-site, or give "
             f"--model {GEOMETRIC.name} for cavities by geometry alone.",
         )
@@ -105,12 +139,41 @@ def load_site_model(name=None):
     return model
 
 
-def _probability(model, protein: Protein, together: bool) -> np.ndarray:
-    """Probability of each residue, float32 [R]."""
+def _probabilities(model, protein: Protein, together: bool) -> tuple[np.ndarray, np.ndarray | None]:
+    """Probability of each residue, float64 [R], and of each atom, float64 [A] or None."""
     if together or len(protein.chains) == 1:
-        logit = np.asarray(model.outputs(protein)[HEAD], np.float64)[:, 0]
-        return (1 / (1 + np.exp(-np.clip(logit, -500, 500)))).astype(np.float32)
-    probability = np.empty(len(protein), np.float32)
+        return probabilities(protein, model.outputs(protein))
+    residues, atoms = np.empty(len(protein)), np.empty(len(protein.position))
     for chain in protein.chains:
-        probability[protein.chain == chain] = _probability(model, protein.select_chain(chain), True)
-    return probability
+        own = protein.chain == chain
+        alone = protein.select_chain(chain)
+        residues[own], of_atoms = probabilities(alone, model.outputs(alone))
+        if of_atoms is None:
+            atoms = None
+        elif atoms is not None:
+            atoms[own[protein.residue_of]] = of_atoms
+    return residues, atoms
+
+
+def probabilities(protein: Protein, outputs: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
+    """What heads for binding sites say of a protein's residues, float64 [R], and atoms, float64 [A] or None.
+
+    A residue of a network that answers for atoms alone, as the published one does, has the probability of its C-alpha.
+    What such a network leaves out is NaN.
+    """
+    atoms = _sigmoid(outputs[ATOMS]) if ATOMS in outputs else None
+    if atoms is not None and "atom_is_node" in outputs:
+        atoms = np.where(outputs["atom_is_node"] > 0, atoms, np.nan)
+    if RESIDUES in outputs:
+        return _sigmoid(outputs[RESIDUES]), atoms
+    residues = np.full(len(protein), np.nan)
+    alphas = np.flatnonzero(protein.atom_name == "CA")[::-1]  # the first of two stays
+    residues[protein.residue_of[alphas]] = atoms[alphas]
+    return residues, atoms
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    """Probabilities float64 [n] from logits [n, 1], or from those of two classes [n, 2]."""
+    logit = np.asarray(logits, np.float64)
+    logit = logit[:, 0] if logit.shape[1] == 1 else logit[:, 1] - logit[:, 0]
+    return 1 / (1 + np.exp(-np.clip(logit, -500, 500)))

@@ -10,6 +10,7 @@ from plait.tasks.binding_sites.pockets import Pocket
 from plait.tasks.binding_sites.predicting import SiteSettings
 
 COLUMNS = ("chain", "sequence_position", "author_number", "residue", "probability")
+ATOM_COLUMNS = ("chain", "sequence_position", "author_number", "residue", "atom", "probability")
 POCKET_COLUMNS = ("rank", "score", "center_x", "center_y", "center_z", "residues")
 
 
@@ -30,6 +31,8 @@ class SiteResult:
     model : Model or GeometricSites
     settings : SiteSettings
     remarks : tuple of Remark
+    atom_table : pandas.DataFrame or None
+        `ATOM_COLUMNS`, a row an atom in the order of the file, where atoms were asked for.
     arguments, source, timings : dict
         For the record: what was asked, name and SHA-256 of the file, seconds of each step.
     """
@@ -42,6 +45,7 @@ class SiteResult:
     model: Any
     settings: SiteSettings
     remarks: tuple[Remark, ...] = ()
+    atom_table: Any = None
     arguments: dict = dataclasses.field(default_factory=dict)
     source: dict = dataclasses.field(default_factory=dict)
     timings: dict = dataclasses.field(default_factory=dict)
@@ -85,6 +89,14 @@ def residue_table(protein: Protein, probability: np.ndarray):
         },
         columns=list(COLUMNS),
     )
+
+
+def atom_table(protein: Protein, probability: np.ndarray):
+    """A pandas table with a row an atom."""
+    of_residue = residue_table(protein, np.zeros(len(protein)))
+    table = of_residue.iloc[protein.residue_of].reset_index(drop=True)
+    table["atom"], table["probability"] = protein.atom_name.astype(object), probability
+    return table[list(ATOM_COLUMNS)]
 
 
 def pocket_table(protein: Protein, pockets: tuple[Pocket, ...]):

@@ -7,19 +7,20 @@ import numpy as np
 
 from plait.config import option, to_dict
 from plait.data.base import Example
-from plait.objectives.binding_site import HEAD
+from plait.data.site_labels import RESIDUES
 from plait.references import VABSNET
 from plait.registry import register
 from plait.structure.protein import Protein, Remark
 from plait.tasks.base import Task
-from plait.tasks.binding_sites.predicting import SiteSettings, find
-from plait.tasks.binding_sites.result import SiteResult, pocket_table, residue_table
+from plait.tasks.binding_sites.predicting import SiteSettings, find, probabilities
+from plait.tasks.binding_sites.result import SiteResult, atom_table, pocket_table, residue_table
 from plait.tasks.site_metrics import auroc, average_precision, best_threshold
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
     together: bool = option(True, "chains see one another, as sites between chains need; else each by itself")
+    atoms: bool = option(False, "answer for atoms too")
 
 
 @register("task")
@@ -30,7 +31,7 @@ class BindingSites(Task):
     summary = "find the residues that bind small molecules, and rank the pockets that they make"
     reference = VABSNET.at("downstream task, binding-site prediction; pockets and their ranks after P2Rank")
     Config = Config
-    heads = {HEAD: 1}
+    heads = {RESIDUES: 1}
     objective = "binding-site"
     criterion = "auprc"
     exempt = {"chains alone": "a site between chains is seen only with both of them; `together` switches it off"}
@@ -45,6 +46,13 @@ class BindingSites(Task):
         """
         settings = SiteSettings.of(model)
         found = find(model, protein, settings, self.config.together)
+        remarks, atoms = _remarks(protein, found), None
+        if self.config.atoms:
+            atoms = found.atoms
+            if atoms is None:
+                atoms = found.probability[protein.residue_of]
+                text = "the model answers for residues: each atom has the probability of its residue"
+                remarks.append(Remark("atoms as their residue", "", text))
         return SiteResult(
             table=residue_table(protein, found.probability),
             pocket_table=pocket_table(protein, found.pockets),
@@ -53,7 +61,8 @@ class BindingSites(Task):
             protein=protein,
             model=model,
             settings=settings,
-            remarks=(*_remarks(protein, found), *protein.remarks),
+            remarks=(*remarks, *protein.remarks),
+            atom_table=None if atoms is None else atom_table(protein, atoms),
         )
 
     @staticmethod
@@ -66,11 +75,11 @@ class BindingSites(Task):
         examples : sequence of Example
             With the label "binding_site".
         outputs : sequence of dict
-            Of each, the head's logits [R, 1] by name.
+            Of each, the logits of the heads for residues [R, 1] or atoms [A, 1 or 2] by name.
         """
-        logit = [output[HEAD][:, 0].astype(np.float64) for output in outputs]
-        score = [1 / (1 + np.exp(-np.clip(one, -500, 500))) for one in logit]
-        true = [example.labels[HEAD] for example in examples]
+        pairs = zip(examples, outputs, strict=True)
+        score = [probabilities(example.protein, output)[0] for example, output in pairs]
+        true = [example.labels[RESIDUES] for example in examples]
         areas = {
             name: np.array([metric(*pair) for pair in zip(score, true, strict=True)])
             for name, metric in (("auroc", auroc), ("auprc", average_precision))
