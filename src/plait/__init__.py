@@ -7,6 +7,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "score": ("plait.tasks.mutation_effects", "score"),
     "sites": ("plait.tasks.binding_sites", "sites"),
+    "embed": ("plait.models.embedding", "embed"),
     "write": ("plait.reports.writing", "write"),
     "tokens": ("plait.tokenizers.tokens", "tokens"),
     "load": ("plait.models.loading", "load"),
@@ -14,7 +15,7 @@ _LAZY = {
     "Protein": ("plait.structure.protein", "Protein"),
 }
 
-__all__ = ["Protein", "__version__", "load", "read_structure", "score", "sites", "tokens", "write"]
+__all__ = ["Protein", "__version__", "embed", "load", "read_structure", "score", "sites", "tokens", "write"]
 
 
 def __getattr__(name: str):

@@ -3,6 +3,7 @@
 import dataclasses
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,21 @@ def out_folders(files: list[Path], out: str | None, many: bool, default: str) ->
 
     if not many:
         return [Path(out) if out else Path(f"plait-{stem(files[0])}")]
-    folder, taken, folders = Path(out or default), {}, []
+    return [Path(out or default) / name for name in unique_stems(files)]
+
+
+def unique_stems(files: list[Path]) -> list[str]:
+    """Names of files without their endings; the second of a name has "-2" behind it, and so on."""
+    from plait.structure.files import stem
+
+    names: dict[str, None] = {}
     for file in files:
-        name = stem(file)
-        taken[name] = taken.get(name, 0) + 1
-        folders.append(folder / (name if taken[name] == 1 else f"{name}-{taken[name]}"))
-    return folders
+        name, number = stem(file), 1
+        while name in names:
+            number += 1
+            name = f"{stem(file)}-{number}"
+        names[name] = None
+    return list(names)
 
 
 def asked_for(config, command: str, default: str) -> tuple[list[Path], list[Path], bool]:
@@ -97,28 +107,48 @@ def run_many(each: Each, files: list[Path], outs: list[Path], workers: int, *, d
     doing, done : str
         What is done, for the bar ("scoring") and for the last lines ("scored").
     """
-    from plait.cli.main import tracked
-    from plait.workers import in_order
-
     each.loaded = each.load()  # what would fail for every structure fails once
-    failed, skipped, code = [], 0, 0
     started = time.perf_counter()
-    outcomes = in_order(each, zip(files, outs), min(workers, len(files)))
-    for number, outcome in enumerate(tracked(doing)(outcomes, total=len(files)), 1):
-        if outcome.code:
-            failed.append(files[number - 1])
-            code = 1 if 1 in (code, outcome.code) else outcome.code
-            print(f"plait: {outcome.text}", file=sys.stderr)
-        elif outcome.text:
-            print(f"[{number}/{len(files)}] {outcome.text}: {outs[number - 1]}", flush=True)
-        else:
-            skipped += 1
+
+    def tell(number: int, text: str) -> None:
+        print(f"[{number}/{len(files)}] {text}: {outs[number - 1]}", flush=True)
+
+    failed, skipped, code = work_through(each, list(zip(files, outs)), workers, doing=doing, tell=tell)
     count = len(files) - len(failed) - skipped
     print(f"{count} {done} in {time.perf_counter() - started:.0f} s, {skipped} already there, {len(failed)} failed")
     if failed:
         print("failed: " + ", ".join(str(file) for file in failed))
     print(f"tables, pictures and pages: {outs[0].parent}/NAME/")
     return code
+
+
+def work_through(
+    each: Each, jobs: list[tuple[Path, Path]], workers: int, *, doing: str, tell: Callable[[int, str], None]
+) -> tuple[list[Path], int, int]:
+    """Do each and say what failed: the files that failed, how many were done before, and the exit code.
+
+    Parameters
+    ----------
+    each : Each
+        Loaded.
+    tell : callable
+        Is given the number of each job that is now done, from 1, and what its work said.
+    """
+    from plait.cli.main import tracked
+    from plait.workers import in_order
+
+    failed, skipped, code = [], 0, 0
+    outcomes = in_order(each, jobs, min(workers, len(jobs)))
+    for number, outcome in enumerate(tracked(doing)(outcomes, total=len(jobs)), 1):
+        if outcome.code:
+            failed.append(jobs[number - 1][0])
+            code = 1 if 1 in (code, outcome.code) else outcome.code
+            print(f"plait: {outcome.text}", file=sys.stderr)
+        elif outcome.text:
+            tell(number, outcome.text)
+        else:
+            skipped += 1
+    return failed, skipped, code
 
 
 def working(text: str):

@@ -49,13 +49,19 @@ class Model:
     def outputs(self, protein: Protein, masked=None) -> dict[str, np.ndarray]:
         """What each head says of one chain, float32 [R, 20] by name: natural log-probabilities of "residue_type",
         "profile" and "log_odds", and "stability" in kcal/mol; only differences within a residue mean anything."""
-        from plait.models.networks import predict, structure_of
+        from plait.models.networks import predict
+
+        tokens = self.structure_tokens(protein)
+        found = predict(self.network, protein, structure_tokens=tokens, masked=masked)
+        return {name: value.numpy() for name, value in found.items()}
+
+    def structure_tokens(self, protein: Protein) -> np.ndarray | None:
+        """The structure tokens that the network reads of a chain, int64 [R]; None for one that reads none."""
+        from plait.models.networks import structure_of
 
         structure = structure_of(self.network)
         reads = structure is not None and structure.tokenizer != "random"
-        tokens = self._structure_tokens(protein) if reads else None
-        found = predict(self.network, protein, structure_tokens=tokens, masked=masked)
-        return {name: value.numpy() for name, value in found.items()}
+        return self._structure_tokens(protein) if reads else None
 
     def site_weight(self, protein: Protein) -> np.ndarray:
         """What the log-odds of each residue are multiplied by: float32 [R]; see `plait.models.scoring.site_weight`."""

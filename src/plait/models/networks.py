@@ -10,9 +10,11 @@ from plait import registry
 from plait.config import from_dict, to_dict
 from plait.data.tensors import read_tensors, write_tensors
 from plait.encoders.base import EncoderWithHeads, is_protein_head
+from plait.encoders.prosst.encoder import ProsstEncoder
 from plait.encoders.prosst.features import RESIDUE_COLUMNS
 from plait.encoders.prosst.modeling import ProsstForMaskedLM
 from plait.errors import InputError
+from plait.objectives.stability import whole_stability
 from plait.structure.protein import Protein
 
 KIND = "plait"
@@ -46,10 +48,17 @@ def predict(network, protein: Protein, *, structure_tokens=None, masked=None) ->
                 found["profile"] = torch.log_softmax(output.profile_logits.float(), -1)
             return {name: batch.unpad(value) for name, value in found.items()}
         found = network(network.encoder.prepare([protein], masked=hidden, **extras))
+        if "stability" in found:
+            found["stability"] = whole_stability(found)
         return {
             name: torch.log_softmax(value.float(), -1) if name in LOGARITHMS else value.float()
             for name, value in found.items()
         }
+
+
+def encoder_of(network):
+    """The `Encoder` within a network; it shares the network's parameters."""
+    return ProsstEncoder.of(network) if isinstance(network, ProsstForMaskedLM) else network.encoder
 
 
 def structure_of(network):

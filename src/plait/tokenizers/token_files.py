@@ -14,21 +14,27 @@ ROWS = 1000
 """Chains held in memory before they are written to a Parquet file."""
 
 
-def check_output(path) -> Path:
-    """The path, if token files can be written there: its ending is known and its folder takes files.
+def check_output(path, endings: Iterable[str] | None = None) -> Path:
+    """The path, if a file can be written there: its ending is known and its folder takes files.
+
+    Parameters
+    ----------
+    endings : iterable of str, optional
+        Those that are known; of token files if not given.
 
     Raises
     ------
     InputError
     """
     path = Path(path)
-    if path.suffix.lower() not in WRITERS:
-        near = closest(path.suffix.lower(), WRITERS)
+    endings = list(WRITERS if endings is None else endings)
+    if path.suffix.lower() not in endings:
+        near = closest(path.suffix.lower(), endings)
         raise InputError(
             "unknown kind of output file",
             file=path,
             got=repr(path.suffix),
-            expected="one of " + ", ".join(WRITERS),
+            expected="one of " + ", ".join(endings),
             do=f"Did you mean {near}?" if near else None,
         )
     if path.is_dir():
