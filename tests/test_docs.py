@@ -192,7 +192,7 @@ def test_parts_of_the_pages_keep_their_promises(shared, tmp_path, monkeypatch):
     """The examples of docs/how-to/add-*.md are registered in a process of their own, which runs tests/promises."""
     parts = [block.text for page in PAGES for block in blocks(page) if block.words == ("part",)]
     names = re.findall(r'^    name = "([\w-]+)"$', "".join(parts), flags=re.MULTILINE)
-    assert len(names) == len(parts) == 5
+    assert len(names) == len(parts) == 6
     (tmp_path / "page_parts.py").write_text("\n\n".join(parts), encoding="utf-8")
     small = tmp_path / "shared"
     small.mkdir()
