@@ -101,7 +101,8 @@ def concatenated(graph, proteins, masked=None, extras=None) -> dict[str, torch.T
     graph : function of a protein and its `masked`
         Gives the fields for one protein, but for the offsets, as arrays or None.
     proteins : sequence of Protein
-    masked : sequence, optional
+    masked : sequence of (bool [R] or indices or None), optional
+        Residues of each protein whose type is hidden: they have no residue column, and at atom level no side chain.
     extras : dict of str to sequence, optional
         What an objective has to say of the graphs, among inputs for other families; see `graph_changes`.
 

@@ -62,22 +62,10 @@ def _one_hot(column: torch.Tensor, width: int) -> torch.Tensor:
 
 
 def prepare(config: GearNetConfig, proteins, *, masked=None, **extras) -> GearNetBatch:
-    """The batch of some proteins.
+    """The batch of some proteins; arguments and errors are those of `blocks.graph_batches.concatenated`.
 
     Nodes are C-alphas or all heavy atoms; residues without a node get none. With `compat`, atoms of elements that the
     published models do not know (selenium above all) are no nodes either.
-
-    Parameters
-    ----------
-    masked : sequence of (bool [R] or indices or None), optional
-        Residues of each protein whose type is hidden: they have no residue column, and at atom level no side chain.
-    **extras : sequence each
-        What an objective says of the graphs, among inputs for other families; see `blocks.graph_changes`.
-
-    Raises
-    ------
-    InputError
-        If there is no protein.
     """
     return GearNetBatch(**concatenated(functools.partial(_graph, config), proteins, masked, extras))
 

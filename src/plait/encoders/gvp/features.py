@@ -16,22 +16,10 @@ ATOM3D_RESIDUE_COLUMN = np.where(np.arange(len(RESIDUE_COLUMN)) == UNKNOWN, 0, R
 
 
 def prepare(config: GvpConfig, proteins, *, masked=None, **extras) -> GraphBatch:
-    """The batch of some proteins.
+    """The batch of some proteins; arguments and errors are those of `blocks.graph_batches.concatenated`.
 
     Nodes are C-alphas or all heavy atoms; residues without a node get none. In a published vocabulary, atoms of
     elements that it does not have are no nodes either.
-
-    Parameters
-    ----------
-    masked : sequence of (bool [R] or indices or None), optional
-        Residues of each protein whose type is hidden: they have no residue column, and at atom level no side chain.
-    **extras : sequence each
-        What an objective says of the graphs, among inputs for other families; see `blocks.graph_changes`.
-
-    Raises
-    ------
-    InputError
-        If there is no protein.
     """
     return GraphBatch(**concatenated(functools.partial(_graph, config), proteins, masked, extras))
 
