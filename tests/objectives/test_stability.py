@@ -10,7 +10,7 @@ from scipy.stats import pearsonr
 from plait.data.base import Example
 from plait.objectives.base import total
 from plait.objectives.masked_lm import MaskedLM, MaskedLMConfig
-from plait.objectives.stability import StabilityObjective, StabilityObjectiveConfig
+from plait.objectives.stability import StabilityObjective, StabilityObjectiveConfig, whole_stability
 from plait.structure.protein import Protein
 from plait.structure.vocabulary import UNKNOWN
 
@@ -160,3 +160,19 @@ def test_equal_values_are_not_ranked(examples):
     assert terms["stability_ranking"].count == 0
     assert float(terms["stability_ranking"].value.detach()) == 0
     assert terms["stability_error"].count == 1
+
+
+def test_upon_the_profile_log_odds_are_scaled_by_the_site_and_corrected(examples):
+    objective = StabilityObjective(StabilityObjectiveConfig(upon_profile=True))
+    assert objective.heads == {"stability": 20, "sensitivity": 1, "profile": 20}
+    generator = torch.Generator().manual_seed(3)
+    found = {name: torch.randn(150, width, generator=generator) for name, width in objective.heads.items()}
+    own, site, profile = (found[name].double().numpy() for name in objective.heads)
+    expected = own + np.log1p(np.exp(site)) * profile
+    # one float32 rounding of each of three operations
+    assert np.allclose(whole_stability(found).numpy(), expected, rtol=1e-6, atol=1e-6)
+    view = objective.view(examples, np.random.default_rng(0))
+    plain = StabilityObjective().loss({"stability": torch.as_tensor(expected)}, view)
+    upon = objective.loss(found, view)
+    assert all(float(upon[name].value) == pytest.approx(float(plain[name].value), rel=1e-5) for name in plain)
+    assert total(objective.loss(objective.perfect(view), view)) <= total(upon)

@@ -32,6 +32,10 @@ class StabilityObjectiveConfig:
     weighting: Literal["equal", "sqrt"] = option(
         "sqrt", "proteins weigh alike, or as the square root of their number of measured substitutions"
     )
+    upon_profile: bool = option(
+        False,
+        "the score is the log-odds of the profile head, times how sensitive a head says the site is, plus the head's",
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,10 +71,12 @@ class StabilityObjective(Objective):
     summary = "measured stability: rank substitutions within a protein by their change of folding free energy"
     reference = Stability.reference.at("the measurements; correlation and squared error within a protein are plait's")
     Config = StabilityObjectiveConfig
-    heads = {"stability": 20}
 
     def __init__(self, config: StabilityObjectiveConfig | None = None):
         self.config = config or StabilityObjectiveConfig()
+        self.heads = {"stability": 20}
+        if self.config.upon_profile:
+            self.heads |= {"sensitivity": 1, "profile": 20}
 
     def corrupt(self, view, examples, generator):
         changes, types = [], []
@@ -90,10 +96,12 @@ class StabilityObjective(Objective):
 
     def perfect(self, view):
         # by kind of assay; where two kinds were measured their mean is as near as can be
-        return {"stability": torch.as_tensor(view.targets["stability"]).nanmean(-1).nan_to_num()}
+        whole = torch.as_tensor(view.targets["stability"]).nanmean(-1).nan_to_num()
+        rest = {name: torch.zeros(len(whole), width) for name, width in self.heads.items() if name != "stability"}
+        return {"stability": whole, **rest}
 
     def loss(self, outputs, view):
-        output = outputs["stability"].float()  # (R, 20)
+        output = whole_stability(outputs)  # (R, 20)
         rows = self._rows(view, output.device)
         score = output[rows.residue, rows.mutant] - output[rows.residue, rows.wild_type]  # (N,)
         weight = np.sqrt(rows.counts) if self.config.weighting == "sqrt" else np.ones(len(rows.counts))
@@ -156,6 +164,19 @@ class StabilityObjective(Objective):
             likely = wanted.sigmoid()
             values.append((likely * (wanted - given) + F.softplus(given) - F.softplus(wanted)).mean())
         return torch.stack(values) if values else score
+
+
+def whole_stability(outputs: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Minus the change of folding free energy in kcal/mol, up to a constant for each residue: float32 [R, 20].
+
+    The head "stability" [R, 20] alone, or where there is a head "sensitivity" z [R, 1], on top of log(1 + exp(z)) times
+    the logits of the head "profile" [R, 20]. Some thousand measurements of small domains teach how much each site
+    matters far better than a matrix from nothing (docs/results/model.md).
+    """
+    own = outputs["stability"].float()
+    if "sensitivity" not in outputs:
+        return own
+    return own + F.softplus(outputs["sensitivity"].float()) * outputs["profile"].float()
 
 
 def _sums(values: torch.Tensor, rows: _Rows) -> torch.Tensor:

@@ -110,6 +110,9 @@ class PretrainConfig:
     start: str = option(
         "", "folder of a run (best.safetensors) to take the first weights from; heads that it lacks begin anew"
     )
+    frozen: tuple[str, ...] = option(
+        (), "weights whose names begin so stay as they are, such as encoder or readout.heads.profile"
+    )
     model: str = option("", "folder to write the trained model to; empty: none")
     scoring: Scoring = option(Scoring(), "how the written model scores")
     run: RunConfig = option(RunConfig(), "the run")

@@ -15,7 +15,7 @@ from plait.data.tensors import read_tensors
 from plait.data.tokens import WithStructureTokens
 from plait.encoders.base import EncoderWithHeads
 from plait.encoders.prosst.readout import ProsstReadout, language_model
-from plait.errors import InputError
+from plait.errors import InputError, unknown_name
 from plait.models.loading import load_tokenizer, save
 from plait.models.model import Model
 from plait.objectives.base import Objective, Sum
@@ -55,10 +55,14 @@ def pretrain(config: PretrainConfig, *, progress=iter) -> tuple[EncoderWithHeads
         settings = settings.with_tokenizer(tokenizer.name, tokenizer.size)
     torch.manual_seed(config.run.seed)
     encoder = get("encoder", config.encoder.name)(settings)
-    model = EncoderWithHeads(encoder, objective.heads, objective.make_heads(encoder))
+    heads = objective.heads
+    if config.start and "encoder" in config.frozen:
+        heads = _heads_of(config.start) | heads  # they are as good as they were
+    model = EncoderWithHeads(encoder, heads, objective.make_heads(encoder))
     model.encoder.tokenizer = tokenizer
     if config.start:
         _start_from(config.start, model)
+    _freeze(config.frozen, model)
     batches = Batches(train, config.batch, seed=config.run.seed)
 
     def prepare(step: int) -> Batch:
@@ -68,10 +72,15 @@ def pretrain(config: PretrainConfig, *, progress=iter) -> tuple[EncoderWithHeads
                 part.variant = variant
         return make_batch(model.encoder, objective, batches[step], batches.generator(step), config.noise)
 
+    def terms(network, batch: Batch):
+        if "encoder" in config.frozen:
+            network.encoder.eval()  # nothing is drawn in what does not learn
+        return objective.loss(batch.outputs(network), batch.view)
+
     held_out = HeldOut.of(model.encoder, objective, valid, measured, config.batch.residues)
     result = fit(
         model,
-        terms=lambda network, batch: objective.loss(batch.outputs(network), batch.view),
+        terms=terms,
         prepare=prepare,
         validate=functools.partial(validate, held_out=held_out),
         criterion="loss",
@@ -116,6 +125,28 @@ def _start_from(folder: str, model: EncoderWithHeads) -> None:
         raise InputError("weights of another network", file=file, got=strange[0], do="Give the encoder of that run.")
 
 
+def _heads_of(folder: str) -> dict[str, int]:
+    """Linear heads of a run and their numbers of values."""
+    beginning, end = "readout.heads.", ".weight"
+    state = read_tensors(Path(folder) / "best.safetensors")
+    names = [name for name in state if name.startswith(beginning) and name.endswith(end)]
+    return {name[len(beginning) : -len(end)]: len(state[name]) for name in names}
+
+
+def _freeze(beginnings: tuple[str, ...], model: EncoderWithHeads) -> None:
+    """Keep the weights whose names begin so."""
+    names = [name for name, _ in model.named_parameters()]
+    for beginning in beginnings:
+        if not any(name.startswith(beginning) for name in names):
+            raise unknown_name(
+                "weights to freeze", beginning, sorted({name.split(".")[0] for name in names} | set(names))
+            )
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(not name.startswith(tuple(beginnings)) if beginnings else True)
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise InputError("nothing is left to train", got=f"frozen: {', '.join(beginnings)}")
+
+
 def essence_of_run(run: RunConfig) -> dict:
     """The options of a run less what does not change the result: folder, logging, threads."""
     left_out = ("out", "threads", "workers", "log_every", "checkpoint_minutes", "device")
@@ -129,6 +160,8 @@ def _essence(config: PretrainConfig) -> dict:
     values["data"] = essence_of(config.data)
     for name in ("model", "scoring"):
         values.pop(name)
+    if not config.frozen:  # as runs from before weights could be kept have it
+        values.pop("frozen")
     values["tokens"].pop("cache")
     values["stability"]["data"].pop("folder")
     return values

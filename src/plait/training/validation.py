@@ -10,6 +10,7 @@ from plait.data.batches import in_order
 from plait.data.stability_ranking import less_wild_type, rank_stability
 from plait.encoders.base import Encoder, EncoderWithHeads
 from plait.objectives.base import Objective, Sum
+from plait.objectives.stability import whole_stability
 from plait.training.examples import Batch, make_batch
 
 MASKED = 0.15
@@ -81,7 +82,7 @@ def validate(model: EncoderWithHeads, held_out: HeldOut) -> dict[str, float]:
 def _stability(model, measured, device):
     for examples, batch in measured:
         lengths = [len(example.protein) for example in examples]
-        outputs = model(batch.to(device).inputs)["stability"].float().cpu().split(lengths)
+        outputs = whole_stability(model(batch.to(device).inputs)).cpu().split(lengths)
         for example, output in zip(examples, outputs, strict=True):
             yield example, less_wild_type(torch.as_tensor(output).numpy(), example.protein.residue_type)
 
