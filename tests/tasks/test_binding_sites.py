@@ -16,7 +16,15 @@ from plait.structure import Protein, read_structure
 from plait.structure.protein import Hetero
 from plait.tasks.binding_sites import COLUMNS, POCKET_COLUMNS, BindingSites, sites
 from plait.tasks.binding_sites.geometric import GEOMETRIC
-from plait.tasks.binding_sites.pockets import SitePoints, linked, points_of_residues, ranked_pockets
+from plait.tasks.binding_sites.pockets import (
+    SitePoints,
+    densest_pockets,
+    likely,
+    linked,
+    points_of_cavities,
+    points_of_residues,
+    ranked_pockets,
+)
 
 
 def network(heads, seed=0):
@@ -87,6 +95,58 @@ def test_linking_is_single_linkage():
     found = linked(points, 3.0)
     assert len(set(zip(found.tolist(), expected.tolist()))) == len(set(expected)) == found.max() + 1
     assert len(linked(np.zeros((0, 3)), 3.0)) == 0
+
+
+def test_spheres_lie_where_points_weigh_most():
+    generator = np.random.default_rng(0)
+    blobs = [generator.normal(centre, 1.0, (40, 3)) for centre in ((0, 0, 0), (20, 0, 0), (0, 30, 0))]
+    weight = np.repeat([0.5, 0.9, 0.05], 40)
+    touching = np.stack([np.arange(120), np.repeat([0, 1, 2], 40)], axis=1)
+    points = SitePoints(np.concatenate(blobs), weight, np.full(120, 2.0), touching)
+    found = densest_pockets(points, radius=8.0, fewest=1)
+    assert [pocket.residues.tolist() for pocket in found] == [[1], [0], [2]]
+    assert [pocket.rank for pocket in found] == [1, 2, 3]
+    assert np.allclose([pocket.score for pocket in found], [80 * 0.81, 80 * 0.25, 80 * 0.0025])
+    assert np.allclose(found[0].centre, blobs[1].mean(0))
+    assert len(densest_pockets(likely(points, 0.1), radius=8.0, fewest=1)) == 2
+    assert len(densest_pockets(points, radius=8.0, fewest=1, most=1)) == 1
+    assert not densest_pockets(points, radius=8.0, fewest=2)
+
+
+def test_a_long_cavity_is_several_spheres():
+    position = np.stack([np.arange(31.0), np.zeros(31), np.zeros(31)], axis=1)
+    touching = np.stack([np.arange(31), np.arange(31)], axis=1)
+    points = SitePoints(position, np.ones(31), np.ones(31), touching)
+    found = densest_pockets(points, radius=5.0, fewest=1)
+    held = np.concatenate([pocket.residues for pocket in found])
+    assert sorted(held.tolist()) == list(range(31))  # every point once
+    assert len(found) >= 3 and all(np.ptp(pocket.residues) <= 10 for pocket in found)
+    assert len(ranked_pockets(points, link=1.5, fewest=1)) == 1
+
+
+def test_points_of_cavities_have_the_mean_of_what_is_near(receptor):
+    from scipy.spatial.distance import cdist
+
+    probability = np.random.default_rng(0).random(len(receptor)).astype(np.float32)
+    points = points_of_cavities(receptor, probability)
+    assert len(points.position) > 100
+    for number in (0, 17, len(points.position) - 1):
+        near = np.unique(receptor.residue_of[cdist(points.position[[number]], receptor.position)[0] <= 6.0])
+        assert np.isclose(points.weight[number], probability[near].mean())
+    kept = likely(points, 0.5)
+    assert len(kept.position) == (points.weight >= 0.5).sum()
+    assert kept.touching[:, 0].max() < len(kept.position)
+
+
+def test_known_residues_lead_to_the_ligand_through_the_cavities(receptor):
+    from scipy.spatial.distance import cdist
+
+    ligand = receptor.hetero.position[receptor.hetero.residue_name == "ZMA"]
+    lining = np.unique(receptor.residue_of[cdist(receptor.position, ligand).min(1) < 4])
+    probability = np.full(len(receptor), 0.02)
+    probability[lining] = 0.9
+    first = densest_pockets(points_of_cavities(receptor, probability), radius=6.0, fewest=3)[0]
+    assert np.linalg.norm(ligand - first.centre, axis=1).min() < 4
 
 
 def test_a_pocket_lies_where_its_residues_are(receptor):

@@ -10,7 +10,7 @@ from plait.encoders.base import EncoderWithHeads
 from plait.encoders.neighbourhood.configuration import NeighbourhoodConfig
 from plait.encoders.neighbourhood.encoder import NeighbourhoodEncoder
 from plait.tasks.binding_sites.predicting import SiteSettings
-from plait.tasks.site_settings import CAVITY_LINKS, SHARES, SURFACE_LINKS, choose_settings
+from plait.tasks.site_settings import CAVITY_SHARES, LINKS, RADII, SHARES, choose_settings
 
 
 class Knowing:
@@ -47,9 +47,10 @@ def examples(shared):
 def test_a_known_threshold_is_found(examples):
     settings, tried = choose_settings(Knowing(examples), examples)
     assert 0.19 < settings.threshold < 0.21
-    assert len(tried) == len(SHARES) * (len(SURFACE_LINKS) + len(CAVITY_LINKS))
+    assert len(tried) == len(SHARES) * len(LINKS) + len(CAVITY_SHARES) * len(RADII)
     best = max(tried, key=lambda one: one["dcc_top3"] + one["dca_top3"])
-    assert (best["points"], best["link"]) == (settings.points, settings.link)
+    assert best["points"] == settings.points
+    assert best.get("link", settings.link) == settings.link and best.get("radius", settings.radius) == settings.radius
     assert abs(best["pocket_threshold"] - settings.pocket_threshold) < 1e-3
     assert best["dcc_top3"] > 0.5
     assert settings.atom_threshold == SiteSettings().atom_threshold  # nothing was said of atoms

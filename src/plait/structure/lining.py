@@ -27,15 +27,18 @@ FEATURES = 8
 """Numbers of each residue that `lining` gives."""
 
 
-def principal_cavities(protein: Protein) -> Cavity:
-    """The points of cavities, in the coordinates of the file, on a grid along the principal axes of the atoms."""
+def principal_cavities(protein: Protein, least: int = LEAST) -> Cavity:
+    """The points of cavities, in the coordinates of the file, on a grid along the principal axes of the atoms.
+
+    `least`: see `plait.structure.cavities.cavity_points`.
+    """
     position = protein.position.astype(np.float64)
     if len(position) < 4:
-        return cavity_points(protein, least=LEAST, clearance=CLEARANCE)
+        return cavity_points(protein, least=least, clearance=CLEARANCE)
     centre = position.mean(0)
     axes = _principal_axes(position - centre)
     turned = protein.with_positions((position - centre) @ axes.T)
-    found = cavity_points(turned, least=LEAST, clearance=CLEARANCE)
+    found = cavity_points(turned, least=least, clearance=CLEARANCE)
     return dataclasses.replace(found, position=found.position @ axes + centre)
 
 

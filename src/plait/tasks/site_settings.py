@@ -1,15 +1,15 @@
 """From which probability on a residue counts as binding, and how pockets are joined: chosen on validation complexes."""
 
-import itertools
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
 from plait.data.base import Example
 from plait.data.site_labels import atom_sites
-from plait.structure.protein import Hetero, Protein
+from plait.structure.protein import Hetero
 from plait.tasks.binding_sites.pockets import (
     SitePoints,
+    densest_pockets,
     likely,
     points_of_cavities,
     points_of_residues,
@@ -22,9 +22,12 @@ from plait.tasks.site_metrics import best_threshold
 SHARES = (0.4, 0.6, 0.8, 1.0, 1.3)
 """Thresholds for pockets that are tried, over the one of highest IoU."""
 
-SURFACE_LINKS = (2.0, 3.0, 4.0)
-CAVITY_LINKS = (1.8, 2.5)
-"""Distances (angstrom) at which points are joined that are tried, by kind of points."""
+LINKS = (2.0, 3.0, 4.0)
+"""Distances (angstrom) at which points are joined that are tried."""
+
+CAVITY_SHARES = (0.1, 0.3)
+RADII = (5.0, 6.0, 7.0)
+"""The same of points in cavities, and radii (angstrom) of pockets."""
 
 FEWEST = SiteSettings().fewest
 
@@ -48,11 +51,11 @@ def choose_settings(
     -------
     SiteSettings
         The thresholds of highest mean IoU of residues and of atoms over proteins; then the kind of points, the
-        threshold for pockets and the distance with the most ligands whose centre (DCC) or an atom (DCA) is within 4
-        angstrom of one of the first three pockets, both counted. To be written into the model's card as
+        threshold for pockets and the distance or radius with the most ligands whose centre (DCC) or an atom (DCA) is
+        within 4 angstrom of one of the first three pockets, both counted. To be written into the model's card as
         "binding_sites".
     list of dict
-        What was tried: `points`, `pocket_threshold`, `link`, `dcc_top3`, `dca_top3` (shares of ligands).
+        What was tried: `points`, `pocket_threshold`, `link` or `radius`, `dcc_top3`, `dca_top3` (shares of ligands).
     """
     proteins = [example.protein.replace(hetero=Hetero.empty()) for example in examples]
     found = [find(model, protein, SiteSettings(pocket_threshold=2.0)) for protein in progress(proteins)]
@@ -64,33 +67,37 @@ def choose_settings(
     if found and found[0].atoms is not None:
         sites = [atom_sites(example.protein, label, cutoff) for example, label in zip(examples, true, strict=True)]
         atom_threshold, _ = best_threshold([one.atoms.astype(np.float64) for one in found], sites)
-    tried = []
-    for kind, pairs in (("surface", SURFACE_LINKS), ("cavities", CAVITY_LINKS)):
-        made = [_points(kind, *pair, threshold * min(SHARES)) for pair in zip(proteins, probability, strict=True)]
-        for share, link in itertools.product(SHARES, pairs):
-            points = [likely(each, threshold * share) for each in made]
-            centres = [[one.centre for one in ranked_pockets(each, link=link, fewest=FEWEST)] for each in points]
-            ranks = np.array(list(itertools.chain(*map(_ranks, examples, centres)))).reshape(-1, 2)
-            dca, dcc = (float(found_within(ranks[:, column], 3).mean()) for column in (0, 1))
-            tried.append(
-                {"points": kind, "pocket_threshold": threshold * share, "link": link, "dcc_top3": dcc, "dca_top3": dca}
-            )
+    surface = [points_of_residues(*pair, threshold * min(SHARES)) for pair in zip(proteins, probability, strict=True)]
+    cavities = [points_of_cavities(*pair) for pair in zip(proteins, probability, strict=True)]
+    choices = [
+        *({"points": "surface", "pocket_threshold": threshold * s, "link": x} for s in SHARES for x in LINKS),
+        *({"points": "cavities", "pocket_threshold": threshold * s, "radius": x} for s in CAVITY_SHARES for x in RADII),
+    ]
+    tried = [choice | _reached(choice, {"surface": surface, "cavities": cavities}, examples) for choice in choices]
     best = max(tried, key=lambda one: one["dcc_top3"] + one["dca_top3"])
+    chosen = {name: best[name] for name in ("points", "link", "radius") if name in best}
     settings = SiteSettings(
         threshold=round(threshold, 4),
-        points=best["points"],
-        pocket_threshold=round(float(best["pocket_threshold"]), 4),
         atom_threshold=round(float(atom_threshold), 4),
-        link=best["link"],
+        pocket_threshold=round(float(best["pocket_threshold"]), 4),
         fewest=FEWEST,
+        **chosen,
     )
     return settings, tried
 
 
-def _points(kind: str, protein: Protein, probability: np.ndarray, threshold: float) -> SitePoints:
-    if kind == "surface":
-        return points_of_residues(protein, probability, threshold)
-    return points_of_cavities(protein, probability)
+def _reached(choice: dict, made: dict[str, list[SitePoints]], examples: Sequence[Example]) -> dict[str, float]:
+    """Shares of ligands that one of the first three pockets meets."""
+    ranks = []
+    for example, points in zip(examples, made[choice["points"]], strict=True):
+        points = likely(points, choice["pocket_threshold"])
+        if choice["points"] == "surface":
+            pockets = ranked_pockets(points, link=choice["link"], fewest=FEWEST)
+        else:
+            pockets = densest_pockets(points, radius=choice["radius"], fewest=FEWEST, most=3)
+        ranks += _ranks(example, [pocket.centre for pocket in pockets])
+    dca, dcc = np.array(ranks).reshape(-1, 2).T
+    return {"dcc_top3": float(found_within(dcc, 3).mean()), "dca_top3": float(found_within(dca, 3).mean())}
 
 
 def _ranks(example: Example, centres: list) -> list[tuple[int, int]]:

@@ -6,12 +6,21 @@ import numpy as np
 
 from plait.structure.cavities import DIRECTIONS
 from plait.structure.lining import TOUCH, point_pairs, principal_cavities
-from plait.structure.neighbours import linked
+from plait.structure.neighbours import linked, within_radius
 from plait.structure.protein import Protein
 from plait.structure.surface_points import surface_points
 
 LINING = 6.0
 """Residues within this distance of a cavity's point say how likely the point is (angstrom)."""
+
+LEAST = 3
+"""Lines through a point that must meet protein on both sides: shallower places count too than in a network's input."""
+
+MOST = 20
+"""Pockets of a structure, at most."""
+
+SHIFTS = 3
+"""How often a pocket's sphere moves to the mean of its points."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,13 +78,52 @@ def points_of_cavities(protein: Protein, probability: np.ndarray) -> SitePoints:
 
     Residues are near a point with a heavy atom within `LINING` of it. A residue without a probability counts as 0.
     """
-    cavity = principal_cavities(protein)
+    cavity = principal_cavities(protein, least=LEAST)
     known = np.nan_to_num(np.asarray(probability, np.float64))
     point, residue = point_pairs(protein, cavity.position, LINING)
     count = len(cavity.position)
     weight = np.bincount(point, known[residue], count) / np.maximum(np.bincount(point, minlength=count), 1)
     touching = np.stack(point_pairs(protein, cavity.position, TOUCH), axis=1)
     return SitePoints(cavity.position, weight, cavity.volume * cavity.enclosed / DIRECTIONS, touching)
+
+
+def densest_pockets(points: SitePoints, *, radius: float, fewest: int, most: int = MOST) -> tuple[Pocket, ...]:
+    """Spheres of likely points, best first: where the points within `radius` weigh most, then where those do that are
+    left, until none are left or there are `most`.
+
+    Parameters
+    ----------
+    points : SitePoints
+    radius : float, angstrom
+        About the size of a ligand: larger cavities are several pockets.
+    fewest : int
+        Pockets that touch fewer residues are dropped.
+    """
+    from scipy.sparse import coo_array, eye_array
+
+    mass = points.size * points.weight**2
+    count = len(mass)
+    pairs = within_radius(points.position, radius)
+    near = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(count, count)).tocsr() + eye_array(count)
+
+    def around(centre):
+        return left & (np.linalg.norm(points.position - centre, axis=1) <= radius)
+
+    left, found = mass > 0, []
+    while left.any() and len(found) < most:
+        dense = np.where(left, near @ (mass * left), -1.0)
+        taken = around(points.position[int(dense.argmax())])
+        for _ in range(SHIFTS):
+            centre = (points.position[taken] * mass[taken, None]).sum(0) / mass[taken].sum()
+            moved = around(centre)
+            taken = moved if moved.any() else taken
+        left &= ~taken
+        centre = (points.position[taken] * mass[taken, None]).sum(0) / mass[taken].sum()
+        residues = np.unique(points.touching[taken[points.touching[:, 0]], 1])
+        if len(residues) >= fewest:
+            found.append(Pocket(0, float(mass[taken].sum()), centre, residues))
+    found.sort(key=lambda pocket: (-pocket.score, pocket.residues[0]))
+    return tuple(dataclasses.replace(pocket, rank=rank) for rank, pocket in enumerate(found, 1))
 
 
 def likely(points: SitePoints, threshold: float) -> SitePoints:

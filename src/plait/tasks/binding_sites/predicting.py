@@ -13,7 +13,7 @@ from plait.structure.protein import Hetero, Protein
 from plait.tasks.binding_sites.geometric import GEOMETRIC
 from plait.tasks.binding_sites.pockets import (
     Pocket,
-    SitePoints,
+    densest_pockets,
     likely,
     points_of_cavities,
     points_of_residues,
@@ -31,12 +31,13 @@ class SiteSettings:
     threshold: float = option(0.5, "a residue of at least this probability is predicted to bind")
     points: Literal["surface", "cavities"] = option(
         "surface",
-        "what pockets are made of: the accessible surface of likely residues, or the points of cavities whose "
-        "surrounding residues are likely",
+        "what pockets are made of: the accessible surface of likely residues, joined by `link`; or spheres of "
+        "`radius` of points in cavities, whose residues are likely",
     )
     pocket_threshold: float = option(0.35, "residues, or points of cavities, of at least this probability make pockets")
     atom_threshold: float = option(0.5, "an atom of at least this probability is predicted to bind")
-    link: float = option(3.0, "points at most so far apart are of one pocket (angstrom)")
+    link: float = option(3.0, "points on the surface at most so far apart are of one pocket (angstrom)")
+    radius: float = option(6.0, "of a pocket in a cavity (angstrom)")
     fewest: int = option(3, "pockets of fewer residues are dropped")
 
     @classmethod
@@ -93,15 +94,12 @@ def find(model, protein: Protein, settings: SiteSettings, together: bool = True)
         check_model(model)
         found = _probabilities(model, protein, together)
         probability, atoms = (None if one is None else one.astype(np.float32) for one in found)
-        points = points_of(protein, probability, settings)
+        if settings.points == "cavities":
+            points = likely(points_of_cavities(protein, probability), settings.pocket_threshold)
+            pockets = densest_pockets(points, radius=settings.radius, fewest=settings.fewest)
+            return Sites(probability, pockets, atoms)
+        points = points_of_residues(protein, probability, settings.pocket_threshold)
     return Sites(probability, ranked_pockets(points, link=settings.link, fewest=settings.fewest), atoms)
-
-
-def points_of(protein: Protein, probability: np.ndarray, settings: SiteSettings) -> SitePoints:
-    """The points that pockets are made of."""
-    if settings.points == "surface":
-        return points_of_residues(protein, probability, settings.pocket_threshold)
-    return likely(points_of_cavities(protein, probability), settings.pocket_threshold)
 
 
 def check_model(model) -> None:
