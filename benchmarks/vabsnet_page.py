@@ -22,20 +22,15 @@ import vabsnet_checks
 from vabsnet import SHARED
 
 SPEED = {
-    "speed-small": ("Size small", ["--size", "small"]),
     "speed-base": ("Size base", []),
-    "speed-base-checkpointing": ("Size base, checkpointing", ["--checkpointing"]),
-    "speed-base-bfloat16": ("Size base, bfloat16", ["--dtype", "bfloat16"]),
-    "speed-base-bfloat16-checkpointing": (
-        "Size base, bfloat16, checkpointing",
-        ["--dtype", "bfloat16", "--checkpointing"],
-    ),
-    "speed-published": ("Size published", ["--size", "published", "--lengths", "100", "300"]),
+    "speed-base-checkpointing": ("Size base, checkpointing", ["--checkpointing", "--lengths", "300", "600", "1000"]),
+    "speed-base-bfloat16": ("Size base, bfloat16", ["--dtype", "bfloat16", "--lengths", "300", "600", "1000"]),
+    "speed-published": ("Size published", ["--size", "published", "--lengths", "300"]),
     "speed-published-bfloat16": (
         "Size published, bfloat16",
-        ["--size", "published", "--dtype", "bfloat16", "--lengths", "100", "300"],
+        ["--size", "published", "--dtype", "bfloat16", "--lengths", "300"],
     ),
-}  # fmt: skip
+}
 FEATURES = 20.0
 """Structures of 300 residues a second, from file to batch, on one core."""
 

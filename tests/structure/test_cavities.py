@@ -68,6 +68,20 @@ def test_points_are_those_of_a_plain_walk(structures):
         assert found.get(tuple(place.tolist())) == expected
 
 
+def test_parts_that_are_far_apart_have_a_grid_each(structures):
+    """As each has alone; whole angstrom apart, so that the grids are the same."""
+    position = read_structure(structures / "1ubi.pdb").position.astype(np.float64)
+    shift = np.array([5000, -4000, 6000])
+    alone = cavity_points(of_atoms(position), least=4)
+    both = cavity_points(of_atoms(np.concatenate([position, position + shift])), least=4)
+    assert len(alone.position) > 50
+    expected = np.concatenate([alone.position, alone.position + shift])
+    assert np.array_equal(np.unique(both.position, axis=0), np.unique(expected, axis=0))
+    assert sorted(both.enclosed) == sorted([*alone.enclosed, *alone.enclosed])
+
+
 def test_a_grid_that_would_be_too_large_is_refused():
+    """One part from end to end."""
+    diagonal = np.arange(0, 3000, 15.0)[:, None] + np.zeros(3)
     with pytest.raises(InputError, match="too wide"):
-        cavity_points(of_atoms([[0, 0, 0], [3000, 3000, 3000]]))
+        cavity_points(of_atoms(diagonal))

@@ -10,6 +10,7 @@ import itertools
 import numpy as np
 
 from plait.errors import InputError
+from plait.structure.neighbours import linked
 from plait.structure.protein import Protein
 
 _HALF = [d for d in itertools.product((-1, 0, 1), repeat=3) if d > (0, 0, 0) and sum(map(abs, d)) != 2]
@@ -64,22 +65,48 @@ def cavity_points(
     Raises
     ------
     InputError
-        If the grid had more than `MOST_POINTS` points.
+        If the grid had more than `MOST_POINTS` points. Parts of a structure that are far apart have a grid each.
     """
     position = protein.position.astype(np.float64)
+    grid = (least, clearance, body, reach, spacing)
+    places, enclosed = [np.zeros((0, 3))], [np.zeros(0, np.int64)]
+    for own in _islands(position, reach, body, spacing):
+        shape = _box(position[own], reach, spacing)[1]
+        if shape.astype(float).prod() > MOST_POINTS:
+            raise InputError(
+                "structure too wide for a grid",
+                file=protein.source or None,
+                got=" x ".join(f"{one * spacing:.0f}" for one in shape) + " angstrom",
+                expected=f"at most {MOST_POINTS:,} points",
+                do="Name one chain.",
+            )
+        found = _points(position[own], *grid)
+        places.append(found[0])
+        enclosed.append(found[1])
+    return Cavity(np.concatenate(places), np.concatenate(enclosed), spacing**3)
+
+
+def _islands(position: np.ndarray, reach: float, body: float, spacing: float) -> list[np.ndarray]:
+    """The atoms, int64 each, of parts so far apart that no line meets two of them; one part where one grid will do."""
     if not len(position):
-        return Cavity(np.zeros((0, 3)), np.zeros(0, np.int64), spacing**3)
+        return []
+    if _box(position, reach, spacing)[1].astype(float).prod() <= MOST_POINTS:
+        return [np.arange(len(position))]
+    cells, place = np.unique(np.floor(position / (2 * (reach + body))).astype(np.int64), axis=0, return_inverse=True)
+    # cells that touch, also at a corner, are at most the root of 3 apart, others at least 2
+    island = linked(cells.astype(np.float64), 1.75)[place.ravel()]
+    return [np.flatnonzero(island == number) for number in range(island.max() + 1)]
+
+
+def _box(position: np.ndarray, reach: float, spacing: float) -> tuple[np.ndarray, np.ndarray]:
+    """First point and shape, int64 [3], of a grid about some atoms."""
     steps = int(np.ceil(reach / spacing))  # empty margin, so that what is rolled over an edge is empty
     low = np.floor(position.min(0) / spacing).astype(np.int64) - steps
-    shape = np.ceil(position.max(0) / spacing).astype(np.int64) + steps + 1 - low
-    if shape.astype(float).prod() > MOST_POINTS:
-        raise InputError(
-            "structure too wide for a grid",
-            file=protein.source or None,
-            got=" x ".join(f"{one * spacing:.0f}" for one in shape) + " angstrom",
-            expected=f"at most {MOST_POINTS:,} points",
-            do="Name one chain.",
-        )
+    return low, np.ceil(position.max(0) / spacing).astype(np.int64) + steps + 1 - low
+
+
+def _points(position, least, clearance, body, reach, spacing) -> tuple[np.ndarray, np.ndarray]:
+    low, shape = _box(position, reach, spacing)
     filled = _within(position, low, shape, body, spacing)
     count = np.zeros(shape, np.int8)
     for direction in _HALF:
@@ -88,7 +115,7 @@ def cavity_points(
         count += _met(filled, vector, far) & _met(filled, -vector, far)
     free = ~_within(position, low, shape, clearance, spacing)
     places = np.argwhere(free & (count >= least))
-    return Cavity((places + low) * spacing, count[tuple(places.T)].astype(np.int64), spacing**3)
+    return (places + low) * spacing, count[tuple(places.T)].astype(np.int64)
 
 
 def _met(filled: np.ndarray, step: np.ndarray, far: int) -> np.ndarray:
