@@ -4,6 +4,7 @@ import dataclasses
 import json
 import zipfile
 import zlib
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -37,6 +38,7 @@ class ComplexesConfig:
         "identity to a chain of test, of test_dude, or of both; related: those, and the whole clusters of later splits",
     )
     heldout: bool = option(False, "keep, in train and valid, the relatives of a further set that is kept apart")
+    leave_out: str = option("", "file of further entries to leave out, an id a line")
     copies: Literal["mask", "drop", "keep"] = option(
         "mask",
         "identical chains whose ligand was not kept by the source: without labels; their entries left out; or as they "
@@ -81,6 +83,8 @@ class Complexes(DataSet):
             keep &= rows["unlabelled_copies"] == 0
         if config.longest:
             keep &= rows["n_res"] <= config.longest
+        if config.leave_out:
+            keep &= ~np.isin(rows["id"].astype(str), _ids(config.leave_out))
         if not keep.any():
             raise InputError("no entry of the complexes is left", file=self.folder, got=str(config))
         self._rows = {name: values[keep] for name, values in rows.items()}
@@ -211,6 +215,13 @@ def _apart(rows: dict[str, np.ndarray], config: ComplexesConfig) -> np.ndarray:
         later = np.isin(rows["split"], _LATER[config.split])
         keep &= ~np.isin(rows["cluster"], rows["cluster"][later])
     return keep
+
+
+def _ids(name: str) -> list[str]:
+    try:
+        return Path(name).read_text(encoding="utf-8").split()
+    except (OSError, ValueError) as error:
+        raise InputError("the list of entries to leave out cannot be read", file=name, got=str(error)) from None
 
 
 def _copies(distance: np.ndarray, chain: np.ndarray, count: int, cutoff: float) -> np.ndarray:
