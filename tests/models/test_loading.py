@@ -227,6 +227,27 @@ def test_an_ensemble_is_the_mean_of_its_members(model, stable, protein, tmp_path
     assert model.scores(protein)[1] is None
 
 
+def test_binding_sites_raise_the_weight_of_log_odds_alone(stable, protein, tmp_path):
+    torch.manual_seed(1)
+    network = EncoderWithHeads(stable.network.encoder, {"binding_site": 1})
+    sites = Model("sites", network, None, Scoring(), {})
+    scoring = Scoring(head="profile", weighting="exposure", sites=0.8, stability=0.5)
+    both = Ensemble("both", [stable, sites], scoring, {})
+    score, spread = both.scores(protein)
+    assert spread is None  # a model of sites has no vote on substitutions
+    found, logit = stable.outputs(protein), sites.outputs(protein)["binding_site"][:, 0]
+    alone = site_weight(protein, Scoring(weighting="exposure"))
+    weight = 1 - (1 - alone) * (1 - 0.8 / (1 + np.exp(-logit)))
+    assert np.allclose(both.site_weight(protein), weight, atol=1e-6)
+    rows, types = np.arange(76), protein.residue_type.astype(int)
+    odds, change = ((found[n] - found[n][rows, types][:, None]) for n in ("profile", "stability"))
+    odds, change = odds * weight[:, None], change * alone[:, None]
+    assert np.allclose(score, odds + 0.5 * odds.std() / change.std() * change, atol=1e-5)
+    assert "touch a ligand" in both.describe_score()
+    save(both, tmp_path / "both")
+    assert np.array_equal(load(tmp_path / "both").score_matrix(protein), score)
+
+
 def test_members_of_an_ensemble_come_from_the_hub_with_it(model, stable, protein, tmp_path, monkeypatch):
     import huggingface_hub
     from huggingface_hub.utils import filter_repo_objects

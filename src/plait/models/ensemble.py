@@ -12,7 +12,8 @@ class Ensemble(Model):
 
     Log-probabilities are averaged as such (a geometric mean, not renormalised: scores are differences), stability in
     kcal/mol; a head that some members lack is the mean over the others. The head that the ensemble scores with is, in
-    each member, the one that the member scores with by itself.
+    each member, the one that the member scores with by itself. A member without such a head, such as a model of binding
+    sites, adds what it knows and has no vote.
 
     Parameters
     ----------
@@ -31,18 +32,25 @@ class Ensemble(Model):
     def scores(self, protein, masked=None, homologs=None):
         found = self._each(protein, masked)
         whole = _mean(found)
-        matrices = [self.combine(protein, {**whole, **one}, homologs) for one in found]
-        return self.combine(protein, whole, homologs), np.std(matrices, axis=0).astype(np.float32)
+        votes = [one for one in found if self.scoring.output in one]
+        score = self.combine(protein, whole, homologs)
+        if len(votes) < 2:
+            return score, None
+        matrices = [self.combine(protein, {**whole, **one}, homologs) for one in votes]
+        return score, np.std(matrices, axis=0).astype(np.float32)
 
     def describe_score(self):
-        count = len(self.members)
+        count = sum("binding_site" not in getattr(member.network, "heads", {}) for member in self.members)
+        if count < 2:
+            return super().describe_score()
         together = f"It is that of {count} networks' mean prediction; the spread says how far their scores differ."
         return f"{super().describe_score()} {together}"
 
     def _each(self, protein, masked) -> list[dict[str, np.ndarray]]:
         found = [member.outputs(protein, masked) for member in self.members]
         for member, one in zip(self.members, found, strict=True):
-            one[self.scoring.output] = one[member.scoring.output]
+            if member.scoring.output in one:
+                one[self.scoring.output] = one[member.scoring.output]
         return found
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from plait.data.homologs import Homologs
 from plait.data.site_profiles import mixed
-from plait.models.scoring import Scoring, site_weight
+from plait.models.scoring import Scoring, raised_by_sites, site_weight
 from plait.structure.protein import Protein
 from plait.structure.vocabulary import UNKNOWN
 
@@ -63,9 +63,14 @@ class Model:
         reads = structure is not None and structure.tokenizer != "random"
         return self._structure_tokens(protein) if reads else None
 
-    def site_weight(self, protein: Protein) -> np.ndarray:
-        """What the log-odds of each residue are multiplied by: float32 [R]; see `plait.models.scoring.site_weight`."""
-        return site_weight(protein, self.scoring)
+    def site_weight(self, protein: Protein, found: dict[str, np.ndarray] | None = None) -> np.ndarray:
+        """What the log-odds of each residue are multiplied by: float32 [R]; see `plait.models.scoring.site_weight` and
+        `raised_by_sites`. `found` are the outputs for the protein, where they are at hand."""
+        weight = site_weight(protein, self.scoring)
+        if not self.scoring.sites:
+            return weight
+        found = self.outputs(protein) if found is None else found
+        return raised_by_sites(weight, found["binding_site"][:, 0], self.scoring.sites)
 
     def score_matrix(self, protein: Protein, masked=None, homologs: Homologs | None = None) -> np.ndarray:
         """Score of every single substitution of one chain: float32 [R, 20], 0 for the wild type, NaN where it is
@@ -83,7 +88,8 @@ class Model:
         """The scores that outputs make: float32 [R, 20].
 
         log p(mutated) - log p(wild type), times the site's weight; plus `scoring.stability` times the predicted change
-        of stability, times the same weight and brought to the standard deviation that the first has over the chain.
+        of stability, times the weight that the site has without its ligands, and brought to the standard deviation that
+        the first has over the chain.
         With `homologs` of the chain the probabilities are first mixed with theirs (`plait.data.site_profiles.mixed`).
         """
         known = protein.residue_type != UNKNOWN
@@ -92,7 +98,7 @@ class Model:
         def gain(values):
             return values - values[rows, wild_type][:, None]
 
-        scoring, weight = self.scoring, self.site_weight(protein)[:, None]
+        scoring, weight = self.scoring, self.site_weight(protein, found)[:, None]
         alone = scoring.log_odds * gain(found[scoring.output]) * weight
         score = alone
         if homologs is not None:
@@ -101,7 +107,7 @@ class Model:
             )
             score = scoring.log_odds * gain(log_p) * weight
         if scoring.stability and known.any():
-            stability = gain(found["stability"]) * weight
+            stability = gain(found["stability"]) * site_weight(protein, scoring)[:, None]
             scale = float(alone[known].std() / max(stability[known].std(), 1e-6)) if scoring.log_odds else 1.0
             score = score + scoring.stability * scale * stability
         score[~known] = np.nan
@@ -124,10 +130,12 @@ class Model:
             "exposure": ", times a weight of the site that falls with its accessible area and rises with its number of "
             "neighbours (about 0.1 in a loose tail to 1 in the core)",
         }[self.scoring.weighting]
+        if self.scoring.sites:
+            text += ", raised where the residue is predicted to touch a ligand"
         if self.scoring.stability:
             text += (
-                f", plus {self.scoring.stability:.3g} times the predicted change of folding stability, weighted alike "
-                "and brought to the same standard deviation"
+                f", plus {self.scoring.stability:.3g} times the predicted change of folding stability, weighted by "
+                "burial and area too and brought to the same standard deviation"
             )
         return (
             text

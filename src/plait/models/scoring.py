@@ -33,6 +33,11 @@ class Scoring:
         14.0, "effective sequences that the prediction counts as beside an alignment (docs/results/alignment.md)"
     )
     alignment_share: float = option(0.5, "weight of the log-probabilities with the alignment beside those without it")
+    sites: float = option(
+        0.0,
+        "how much a predicted binding site counts: a site's weight w becomes 1 - (1 - w) (1 - sites times the "
+        "probability that it touches a ligand)",
+    )
     log_odds: float = option(1.0, "what the weighted log-odds count; 0 for the stability head alone")
     stability: float = option(
         0.0,
@@ -67,6 +72,22 @@ def site_weight(protein: Protein, scoring: Scoring) -> np.ndarray:
     area = np.clip(np.where(np.isfinite(area), area, 1 - buried), 0, 1)
     weight = (BURIAL_SHARE + buried) * (1 + BURIAL_SHARE - area) / (1 + BURIAL_SHARE) ** 2
     return weight.astype(np.float32)
+
+
+def raised_by_sites(weight: np.ndarray, logit: np.ndarray, share: float) -> np.ndarray:
+    """Weights of sites where those that bind matter too: 1 - (1 - weight) (1 - share * sigmoid(logit)), float32 [R].
+
+    That exposed residues tolerate substitutions holds for those that have nothing to do there. The sites of function
+    lie on the surface, and evolution's log-odds should count in full at them (docs/results/model.md).
+
+    Parameters
+    ----------
+    weight : float [R], at most 1
+    logit : float [R]
+        Of the head "binding_site".
+    """
+    probability = 1 / (1 + np.exp(-np.clip(np.asarray(logit, np.float64), -500, 500)))
+    return (1 - (1 - weight) * (1 - share * probability)).astype(np.float32)
 
 
 def _relative_burial(protein: Protein, scoring: Scoring) -> np.ndarray:
