@@ -54,33 +54,37 @@ def main():
     options = parser.parse_args()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    options.work.mkdir(parents=True, exist_ok=True)
-    sets = {
-        split: Corpus(CorpusConfig(folder=str(options.data / "corpus"), split=split)) for split in ("train", "valid")
-    }
+    make(options.data, options.steps, options.work, options.out)
+
+
+def make(data: Path, steps: int, work: Path, out: Path) -> None:
+    """Train what is not there yet, judge, write table and picture."""
+    work.mkdir(parents=True, exist_ok=True)
+    folder = str(data / "corpus")
+    sets = {split: Corpus(CorpusConfig(folder=folder, split=split)) for split in ("train", "valid")}
     rows = []
     for arm in ARMS:
-        model = trained(arm, sets["train"], options)
+        model = trained(arm, sets["train"], steps, work)
         for stage, step in LEVELS:
             rows.append({"arm": arm, **judged(model, STAGES[stage], step, sets["valid"])})
             print(rows[-1], flush=True)
     table = pandas.DataFrame(rows)
-    table.to_csv(options.out.with_suffix(".csv"), index=False, float_format="%.4f")
-    draw(table, options.out.with_suffix(".png"), options.steps)
+    table.to_csv(out.with_suffix(".csv"), index=False, float_format="%.4f")
+    draw(table, out.with_suffix(".png"), steps)
 
 
-def trained(arm: str, chains: Corpus, options) -> EncoderWithHeads:
+def trained(arm: str, chains: Corpus, steps: int, work: Path) -> EncoderWithHeads:
     """The network of an arm, trained now or before."""
-    model, file = network(), f"{options.steps}"
+    model, file = network(), f"{steps}"
     for number, (stage, part) in enumerate(ARMS[arm]):
         file += f"-{stage}-{part:g}"
-        done = options.work / f"{file}.safetensors"
+        done = work / f"{file}.safetensors"
         if done.exists():
             model.load_state_dict(read_tensors(done))
             continue
         objective = DiffPreT(STAGES[stage])
         batches = functools.partial(batch_of, model, objective, chains, number)
-        train(model, objective, batches, int(part * options.steps))
+        train(model, objective, batches, int(part * steps))
         write_tensors(model.state_dict(), done)
     return model
 

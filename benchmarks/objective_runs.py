@@ -13,7 +13,6 @@ warm-up over its median, and steps that were not finite.
 import argparse
 import json
 import math
-import subprocess
 import time
 from pathlib import Path
 
@@ -51,18 +50,25 @@ def main():
     options = parser.parse_args()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    options.work.mkdir(parents=True, exist_ok=True)
-    chains = Complexes(ComplexesConfig(folder=str(options.data / "complexes"), split="pretrain"))
-    rows = []
-    for encoder in options.encoders:
-        for objective in OBJECTIVES:
-            file = options.work / f"{encoder} {objective} {options.steps}.json".replace(", ", "-").replace(" ", "-")
-            if not file.exists():
-                file.write_text(json.dumps(run(encoder, objective, chains, options.steps)))
-            rows.append({"encoder": encoder, "objective": objective, **json.loads(file.read_text())})
-            print(row_of(rows[-1]), flush=True)
+    found = rows(options.data, options.encoders, options.steps, options.work)
     if options.out:
-        options.out.write_text("\n".join(page(rows, options.steps)) + "\n", encoding="utf-8")
+        title = f"# {options.steps:,} steps of every objective on graphs"
+        options.out.write_text("\n".join([title, "", *page(found, options.steps)]) + "\n", encoding="utf-8")
+
+
+def rows(data: Path, encoders: list[str], steps: int, work: Path) -> list[dict]:
+    """A row for each encoder and objective, made now or before."""
+    work.mkdir(parents=True, exist_ok=True)
+    chains = Complexes(ComplexesConfig(folder=str(data / "complexes"), split="pretrain"))
+    found = []
+    for encoder in encoders:
+        for objective in OBJECTIVES:
+            file = work / f"{encoder} {objective} {steps}.json".replace(", ", "-").replace(" ", "-")
+            if not file.exists():
+                file.write_text(json.dumps(run(encoder, objective, chains, steps)))
+            found.append({"encoder": encoder, "objective": objective, **json.loads(file.read_text())})
+            print(row_of(found[-1]), flush=True)
+    return found
 
 
 def run(encoder: str, objective: str, chains, steps: int) -> dict:
@@ -151,15 +157,12 @@ def row_of(row: dict) -> str:
 
 
 def page(rows: list[dict], steps: int) -> list[str]:
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     unstable = [f"{row['encoder']}, {row['objective']}" for row in rows if not np.isfinite(row["losses"]).all()]
     better = sum(np.mean(row["losses"][-BATCHES:]) < np.mean(row["losses"][:BATCHES]) for row in rows)
     return [
-        f"# {steps:,} steps of every objective on graphs",
-        "",
-        f"Written by `python benchmarks/objective_runs.py --steps {steps}` at commit {commit}. Small networks (widths "
-        "16 and 32), chains of 40 residues; the loss over the first and the last 100 steps, beside what an answer "
-        "reaches that reads nothing (zero scores, class frequencies, the mean distance).",
+        f"`python benchmarks/objective_runs.py --steps {steps}`: small networks (widths 16 and 32), chains of 40 "
+        "residues; the loss over the first and the last 100 steps, beside what an answer reaches that reads nothing "
+        "(zero scores, class frequencies, the mean distance).",
         "",
         f"Runs: {len(rows)}. The loss falls in {better}. Steps that are not finite: "
         + ("none." if not unstable else "in " + "; ".join(unstable) + "."),

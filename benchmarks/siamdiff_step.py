@@ -1,6 +1,6 @@
 """Time and memory of a training step of SiamDiff, beside a plain transcription of its specification.
 
-    python benchmarks/siamdiff_step.py [--cases residue-150 atom-100] [--repeat 2] [--profile] [--out FILE.md]
+    python benchmarks/siamdiff_step.py [--cases residue-150 atom-100] [--repeat 2] [--memory] [--profile] [--out FILE]
 
 A pair of conformers of one structure with the published sizes (GearNet-Edge of 6 layers of 512, or of 128 on atoms;
 heads of 3 layers as wide as the encoder's vectors), random weights: both encoders' passes, heads, losses, backward and
@@ -14,7 +14,6 @@ the checkout.
 import argparse
 import contextlib
 import ctypes
-import os
 import subprocess
 import sys
 import time
@@ -23,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from gearnet import ROOT, profiles, status
+from gearnet import SHARED, profiles, status
 from reference_gearnet import gearnet
 from siamdiff_oracle import SiamDiffOracle
 
@@ -50,7 +49,7 @@ class Case:
 
     def __init__(self, name: str, residues: int | None = None):
         structure, length, model = CASES[name]
-        oracle = SiamDiffOracle(Path(os.environ.get("PLAIT_SHARED", ROOT.parent / "shared")) / "oracle" / "siamdiff")
+        oracle = SiamDiffOracle(SHARED / "oracle" / "siamdiff")
         protein = oracle.protein(structure)
         example = Example(structure, protein).crop(0, residues or length)
         torch.manual_seed(0)
@@ -179,6 +178,7 @@ def main() -> int:
     parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
     parser.add_argument("--repeat", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--memory", action="store_true", help="also measure the peaks of memory (Linux)")
     parser.add_argument("--profile", action="store_true", help="also say where the time goes")
     parser.add_argument("--out", type=Path, help="write the table here, as Markdown")
     parser.add_argument("--memory-of", choices=KINDS, help=argparse.SUPPRESS)
@@ -188,6 +188,14 @@ def main() -> int:
     if options.memory_of:
         print_own_peak(options.cases[0], options.memory_of)
         return 0
+    lines, missed = table(options)
+    if options.out:
+        options.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return 1 if missed else 0
+
+
+def table(options) -> tuple[list[str], list[str]]:
+    """The table (printed as it comes) with its notes, and what is above the limit."""
     lines = [
         "| step | ref, CPU s | plain, CPU s | ours | bf16 | ours / plain | bf16 / plain | graphs, CPU s | plain, MB "
         "| ours | bf16 |",
@@ -200,18 +208,14 @@ def main() -> int:
         ratio = [processor[kind] / processor["plain"] for kind in KINDS[1:]]
         missed += [] if min(ratio) <= LIMIT else [f"{name} ({min(ratio):.2f})"]
         cells = [processor["ref"], *(processor[kind] for kind in KINDS), *ratio, preparation]
-        memory = [peak_memory(name, kind, options.threads) for kind in KINDS]
-        lines.append(f"| {name} | " + " | ".join([f"{x:.2f}" for x in cells] + [f"{x:.0f}" for x in memory]) + " |")
+        memory = [f"{peak_memory(name, kind, options.threads):.0f}" if options.memory else "-" for kind in KINDS]
+        lines.append(f"| {name} | " + " | ".join([f"{x:.2f}" for x in cells] + memory) + " |")
         print(lines[-1], flush=True)
         notes += said
         if options.profile:
             notes += [f"{name}, {line}" for line in profiles(Case(name), True)]
     verdict = f"Limit: a quarter of the transcription's time. {'Missed: ' + ', '.join(missed) if missed else 'Met'}."
-    text = "\n".join([*lines, "", verdict, "", *(f"- {note}" for note in notes)]) + "\n"
-    print(text)
-    if options.out:
-        options.out.write_text(text, encoding="utf-8")
-    return 1 if missed else 0
+    return [*lines, "", verdict, "", *(f"- {note}" for note in notes)], missed
 
 
 if __name__ == "__main__":
