@@ -6,7 +6,7 @@
    mean Spearman over proteins of training and validation clusters (near_dms = 0, at least 20 rows).
 2. One pass, masked passes, or several models, on validation chains of the corpus: cross-entropy against the profile
    (weight: square root of the effective sequences, up to 30), and the mean over chains of Spearman's correlation of
-   predicted log-odds with those of the profile.
+   predicted log-odds with those of the profile. The networks are plait-geometry and plait-small.
 
 Writes docs/results/scoring_choices.md.
 """
@@ -25,8 +25,8 @@ from plait.data.stability_ranking import less_wild_type, rank_stability
 from plait.models.loading import load
 from plait.models.scoring import Scoring, site_weight
 
-GEOMETRY, TOKENS, STABILITY = "plait-geometry", "plait-small", "plait-stability"
-PASSES, HIDDEN = 6, 0.15
+GEOMETRY, TOKENS = "plait-geometry", "plait-small"
+PASSES, HIDDEN, NOISE = 6, 0.15, 0.2
 
 
 def main():
@@ -35,11 +35,11 @@ def main():
     parser.add_argument("--chains", type=int, default=100)
     parser.add_argument("--out", type=Path, default=Path("docs/results/scoring_choices.md"))
     options = parser.parse_args()
-    geometry, tokens, stability = load(GEOMETRY), load(TOKENS), load(STABILITY)
+    geometry, tokens = load(GEOMETRY), load(TOKENS)
     lines = ["# How scores are made of predictions", "", *__doc__.split("\n\n")[2].splitlines(), ""]
     lines += [f"Command: `{shlex.join(['python', 'benchmarks/scoring_choices.py', *sys.argv[1:]])}`", ""]
     lines += [f"## Site weights ({GEOMETRY}, log-odds of its profiles)", "", *weights_table(geometry, options), ""]
-    lines += ["## Passes and models", "", *passes_table(geometry, tokens, stability, options), ""]
+    lines += ["## Passes and models", "", *passes_table(geometry, tokens, options), ""]
     options.out.write_text("\n".join(lines))
     print("\n".join(lines))
 
@@ -73,35 +73,29 @@ def weights_table(model, options) -> list[str]:
     return lines
 
 
-def passes_table(geometry, tokens, stability, options) -> list[str]:
+def passes_table(geometry, tokens, options) -> list[str]:
     chains = Corpus(CorpusConfig(folder=str(options.data / "corpus"), split="valid", profiles=True, longest=400))
     generator = np.random.default_rng(0)
     found: dict[str, list] = {}
     for index in generator.permutation(len(chains))[: options.chains]:
         example = chains[int(index)]
         protein = example.protein
-        once, other = (model.outputs(protein)["profile"] for model in (geometry, tokens))
-        third = stability.outputs(protein)
+        once, other = geometry.outputs(protein), tokens.outputs(protein)["profile"]
         masks = [generator.random(len(protein)) < HIDDEN for _ in range(PASSES)]
-        masked = [geometry.outputs(protein, mask)["profile"] for mask in masks]
-        half = generator.random(len(protein)) < 0.5
-        own = np.where(
-            half[:, None], geometry.outputs(protein, half)["profile"], geometry.outputs(protein, ~half)["profile"]
-        )
+        masked = [geometry.outputs(protein, mask)["log_odds"] for mask in masks]
+        shaken = [geometry.outputs(moved(protein, generator))["log_odds"] for _ in range(PASSES)]
+        profile, odds = once["profile"], once["log_odds"]
         for name, values in {
-            f"{GEOMETRY}, nothing hidden": [once],
-            f"{GEOMETRY}, mean of {PASSES} passes with 15 % hidden": masked,
-            "both": [once] * PASSES + masked,
-            f"{GEOMETRY}, each residue hidden in one of two passes": [own],
-            "hidden and not hidden": [once, own],
-            f"{GEOMETRY}, least of all passes": [np.minimum.reduce([once, *masked])],
-            f"{TOKENS}, nothing hidden": [other],
-            f"{STABILITY}, profile": [third["profile"]],
-            f"{STABILITY}, log-odds": [third["log_odds"]],
-            f"{GEOMETRY} and {TOKENS}": [once, other],
-            f"{GEOMETRY} and {STABILITY}, log-odds (plait-braid)": [once, third["log_odds"]],
-            "all three, profiles": [once, other, third["profile"]],
-            "all three, log-odds of the last": [once, other, third["log_odds"]],
+            "profile head": [profile],
+            "log-odds head": [odds],
+            "both heads": [profile, odds],
+            f"log-odds, mean of {PASSES} passes with 15 % hidden": masked,
+            "log-odds, nothing hidden and those passes": [odds] * PASSES + masked,
+            "log-odds, least of all passes": [np.minimum.reduce([odds, *masked])],
+            f"log-odds, mean of {PASSES} passes with {NOISE} angstrom of noise": shaken,
+            f"{TOKENS}": [other],
+            f"log-odds and {TOKENS}": [odds, other],
+            f"log-odds three times and {TOKENS}": [odds, odds, odds, other],
         }.items():
             found.setdefault(name, []).append(judged(np.mean(values, axis=0), example))
     lines = ["| | cross-entropy | Spearman of log-odds |", "| --- | --- | --- |"]
@@ -109,6 +103,11 @@ def passes_table(geometry, tokens, stability, options) -> list[str]:
         sums = np.array(rows)
         lines.append(f"| {name} | {sums[:, 0].sum() / sums[:, 1].sum():.4f} | {sums[:, 2].mean():.4f} |")
     return lines
+
+
+def moved(protein, generator):
+    position = protein.position + generator.normal(0, NOISE, protein.position.shape)
+    return protein.with_positions(position.astype(protein.position.dtype))
 
 
 def judged(log_p: np.ndarray, example) -> tuple[float, float, float]:
