@@ -227,6 +227,19 @@ def test_an_ensemble_is_the_mean_of_its_members(model, stable, protein, tmp_path
     assert model.scores(protein)[1] is None
 
 
+def test_members_count_by_their_weights(model, stable, protein, tmp_path):
+    one, other = (member.outputs(protein)["profile"] for member in (model, stable))
+    both = Ensemble("both", [model, stable], Scoring(head="profile"), {}, weights=[3, 1])
+    assert np.allclose(both.outputs(protein)["profile"], (3 * one + other) / 4, atol=1e-6)
+    save(both, tmp_path / "both")
+    again = load(tmp_path / "both")
+    assert again.weights == (3.0, 1.0)
+    assert np.array_equal(again.score_matrix(protein), both.score_matrix(protein))
+    for wrong in ([1], [1, 0], [1, -2]):
+        with pytest.raises(InputError, match="2 numbers above 0"):
+            Ensemble("both", [model, stable], Scoring(head="profile"), {}, weights=wrong)
+
+
 def test_binding_sites_raise_the_weight_of_log_odds_alone(stable, protein, tmp_path):
     torch.manual_seed(1)
     network = EncoderWithHeads(stable.network.encoder, {"binding_site": 1})

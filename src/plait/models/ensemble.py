@@ -3,6 +3,7 @@
 import numpy as np
 
 from plait.data.base import short_digest
+from plait.errors import InputError
 from plait.models.model import Model
 from plait.models.scoring import Scoring
 
@@ -19,19 +20,34 @@ class Ensemble(Model):
     ----------
     members : sequence of Model
         Nothing else of how they score by themselves matters.
+    weights : sequence of float, optional
+        What each member counts in the means; all alike if not given. The spread is over members as they are.
+
+    Raises
+    ------
+    InputError
+        If there are not as many weights as members, or one is not above 0.
     """
 
-    def __init__(self, name: str, members, scoring: Scoring, card: dict):
+    def __init__(self, name: str, members, scoring: Scoring, card: dict, weights=None):
         self.members = tuple(members)
-        digest = short_digest(*(member.digest.encode() for member in self.members))
+        self.weights = tuple(float(weight) for weight in weights) if weights is not None else (1.0,) * len(self.members)
+        if len(self.weights) != len(self.members) or not all(weight > 0 for weight in self.weights):
+            raise InputError(
+                "weights that do not fit the members of an ensemble",
+                file=name,
+                got=list(self.weights),
+                expected=f"{len(self.members)} numbers above 0",
+            )
+        digest = short_digest(*(member.digest.encode() for member in self.members), str(self.weights).encode())
         super().__init__(name, self.members[0].network, self.members[0].tokenizer, scoring, card, digest)
 
     def outputs(self, protein, masked=None):
-        return _mean(self._each(protein, masked))
+        return self._mean(self._each(protein, masked))
 
     def scores(self, protein, masked=None, homologs=None):
         found = self._each(protein, masked)
-        whole = _mean(found)
+        whole = self._mean(found)
         votes = [one for one in found if self.scoring.output in one]
         score = self.combine(protein, whole, homologs)
         if len(votes) < 2:
@@ -53,7 +69,10 @@ class Ensemble(Model):
                 one[self.scoring.output] = one[member.scoring.output]
         return found
 
-
-def _mean(found: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    names = dict.fromkeys(name for one in found for name in one)
-    return {name: np.mean([one[name] for one in found if name in one], axis=0) for name in names}
+    def _mean(self, found: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        means = {}
+        for name in dict.fromkeys(name for one in found for name in one):
+            having = [(one[name], weight) for one, weight in zip(found, self.weights, strict=True) if name in one]
+            values, weights = zip(*having, strict=True)
+            means[name] = np.average(values, axis=0, weights=weights).astype(np.float32)
+        return means

@@ -71,6 +71,7 @@ def save(model: Model, folder) -> None:
     record = {"format": 1, "name": model.name, "scoring": to_dict(model.scoring), "card": model.card}
     if isinstance(model, Ensemble):
         record["members"] = [member.name for member in model.members]
+        record["weights"] = list(model.weights)
         for member in model.members:
             save(member, folder / member.name)
     else:
@@ -89,7 +90,8 @@ def _read(folder: Path, name: str, tokenizer) -> Model:
     scoring = from_dict(Scoring, record.get("scoring", {}), file=folder / "model.json", place="scoring")
     if record.get("members"):
         members = [_read(_member(folder, str(one)), str(one), tokenizer) for one in record["members"]]
-        return Ensemble(record.get("name", name), members, scoring, record.get("card", {}))
+        card, weights = record.get("card", {}), record.get("weights")
+        return Ensemble(record.get("name", name), members, scoring, card, weights)
     weights = folder / "model.safetensors"
     network = read_network(folder)
     structure = structure_of(network)
