@@ -1,7 +1,5 @@
 """Span masks in our form: nothing of what is hidden is seen, and losses equal independent computations."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
@@ -37,50 +35,6 @@ def antibody(structures):
 
 def view_of(examples, seed=0, **options):
     return Smpc(SmpcConfig(**options)).view(examples, np.random.default_rng(seed))
-
-
-def changed_where_hidden(example, hidden):
-    """Another type, and every atom but C-alpha elsewhere."""
-    protein = example.protein
-    inside = hidden[protein.residue_of] & (protein.atom_name != "CA")
-    moved = np.array(protein.position)
-    moved[inside] += np.random.default_rng(9).normal(0, 5, (int(inside.sum()), 3))
-    types = np.where(hidden, (protein.residue_type + 3) % 20, protein.residue_type).astype(np.int8)
-    return dataclasses.replace(example, protein=protein.replace(position=moved, residue_type=types))
-
-
-def tensors_of(batch):
-    for field in dataclasses.fields(batch):
-        value = getattr(batch, field.name)
-        if torch.is_tensor(value):
-            yield field.name, value
-        elif dataclasses.is_dataclass(value):
-            for name, inner in tensors_of(value):
-                yield f"{field.name}.{name}", inner
-
-
-def differing(example, **options):
-    """Names of the encoder's inputs that change with what is hidden."""
-    encoder = VabsnetEncoder(VabsnetConfig(**TINY))
-    before = view_of([example], **options)
-    after = view_of([changed_where_hidden(example, before.masked[0])], **options)
-    batches = [
-        encoder.prepare(view.proteins, masked=view.masked, frames=[e["frames"] for e in view.extras])
-        if "frames" in view.extras[0]
-        else encoder.prepare(view.proteins, masked=view.masked)
-        for view in (before, after)
-    ]
-    pairs = zip(*map(tensors_of, batches), strict=True)
-    return {name for (name, one), (_, other) in pairs if not torch.equal(one.nan_to_num(), other.nan_to_num())}
-
-
-def test_hidden_atoms_change_no_input(antibody):
-    assert differing(antibody) == set()
-
-
-def test_open_frames_leak_directions_and_nothing_else(antibody):
-    """Section 6 of the specification, leak 1."""
-    assert differing(antibody, frames="open") == {"atom.vectors", "residue.vectors"}
 
 
 def test_hidden_residues_keep_only_a_noised_alpha(ubiquitin):
@@ -265,18 +219,6 @@ def test_it_adds_up_with_masked_lm(ubiquitin, order):
     terms = both.loss(answer(network(both), view), view)
     assert all(torch.isfinite(term.value) for term in terms.values())
     assert terms["position"].count > 0
-
-
-def test_language_rows_of_hidden_residues_are_zero(ubiquitin):
-    rows = np.random.default_rng(0).standard_normal((77, 4)).astype(np.float32)
-    example = dataclasses.replace(ubiquitin, labels={"language": rows})
-    view = view_of([example], language=True)
-    shown, hidden = view.extras[0]["language"], view.masked[0]
-    assert (shown[:76][hidden] == 0).all()
-    assert np.array_equal(shown[:76][~hidden], rows[:76][~hidden])
-    assert "language" not in view_of([example]).extras[0]
-    with pytest.raises(InputError, match="language"):
-        view_of([ubiquitin], language=True)
 
 
 def test_sliced_areas():
