@@ -1,4 +1,4 @@
-"""ProSST through the Auto classes of transformers: published folders load unchanged and give the published numbers."""
+"""The Auto classes of transformers: published ProSST folders give the published numbers, other encoders their own."""
 
 import json
 import shutil
@@ -21,7 +21,12 @@ from transformers import (  # noqa: E402
 )
 
 import plait.hf  # noqa: E402
+from plait import registry  # noqa: E402
+from plait.encoders.base import EncoderWithHeads  # noqa: E402
 from plait.encoders.prosst.published import load_folder  # noqa: E402
+from plait.errors import InputError  # noqa: E402
+from plait.models.networks import read_network, save_network  # noqa: E402
+from plait.structure.reading import read_structure  # noqa: E402
 
 CASES = (
     "default_max_rel", "full_k20", "full_k512", "large_eps_string_terms", "long", "no_aa2pos", "no_aa2ss",
@@ -207,6 +212,144 @@ def test_configuration(oracle):
     assert isinstance(config, plait.hf.ProSSTConfig)
     assert config.plain().structure_states == 20
     assert config.num_labels == 2
+
+
+# -- every encoder
+
+SMALL = {
+    "neighbourhood": {"width": 32, "layers": 2, "heads": 4, "edge_width": 16, "neighbours": 12},
+    "vabsnet": {"layers": 2, "width": 32, "feed_forward": 64, "heads": 4},
+    "gearnet": {"hidden": [24, 24, 24]},
+    "gearnet-edge": {"hidden": [24, 24, 24]},
+    "gvp": {"layers": 2, "level": "atom"},
+}
+HEADS = {"residue_type": 20, "protein_kind": 3}
+
+
+@pytest.fixture(scope="module")
+def protein(structures):
+    return read_structure(structures / "2d7t.pdb.gz")
+
+
+def network_of(name):
+    """A network of plait whose buffers are not as they were made."""
+    torch.manual_seed(1)
+    cls = registry.get("encoder", name)
+    network = EncoderWithHeads(cls(cls.Config(**SMALL[name])), HEADS, protein_layers=2)
+    for key, buffer in network.named_buffers():
+        buffer.copy_(torch.full_like(buffer, 7) if not buffer.is_floating_point() else torch.rand_like(buffer) + 0.5)
+        assert key  # so that the folder must hold it
+    return network.eval()
+
+
+def test_every_encoder_is_registered():
+    assert registry.parts("encoder").keys() - {"prosst"} == SMALL.keys()
+    for name, options in SMALL.items():
+        config = AutoConfig.for_model(name, config=options)
+        assert config.model_type == config.encoder == name
+        assert config.plain() == registry.get("encoder", name).Config(**options)
+        assert isinstance(AutoModel.from_config(config), plait.hf.PlaitEncoderModel)
+
+
+@pytest.mark.parametrize("model_type", ["plait", "the encoder's"])
+@pytest.mark.parametrize("name", SMALL)
+@torch.no_grad()
+def test_a_folder_of_plait_there_and_back(name, model_type, protein, tmp_path):
+    """Outputs are the plain encoder's bit for bit; every tensor comes back, and plait reads what transformers wrote."""
+    network = network_of(name)
+    save_network(network, tmp_path / "ours")
+    if model_type != "plait":
+        file = tmp_path / "ours" / "config.json"
+        file.write_text(json.dumps({**json.loads(file.read_text()), "model_type": name}))
+    model = AutoModel.from_pretrained(tmp_path / "ours")
+    assert not model.training
+    assert model.config.heads == HEADS
+    model.save_pretrained(tmp_path / "theirs")
+    again = AutoModel.from_pretrained(tmp_path / "theirs")
+    assert type(again) is type(model)
+    assert again.config.model_type == ("plait" if model_type == "plait" else name)
+    plain = network.encoder(network.encoder.prepare([protein, protein.select_chain("H")]))
+    answers = network.readout(plain)
+    for read in (model, again, read_network(tmp_path / "theirs")):
+        expected, found = network.state_dict(), read.state_dict()
+        assert found.keys() == expected.keys()
+        for key, tensor in expected.items():
+            assert found[key].dtype == tensor.dtype
+            assert torch.equal(found[key], tensor), key
+        if read in (model, again):
+            output = read(read.prepare([protein, protein.select_chain("H")]))
+            assert torch.equal(output.last_hidden_state, plain.residue)
+            assert torch.equal(output.pooler_output, plain.protein)
+            assert torch.equal(output.residue_offsets, plain.residue_offsets)
+            assert (output.atoms is None) == (plain.atom is None)
+            if plain.atom is not None:
+                assert torch.equal(output.atoms, plain.atom)
+            assert output.logits.keys() == answers.keys()
+            assert all(torch.equal(output.logits[head], answers[head]) for head in answers)
+    assert torch.equal(
+        read_network(tmp_path / "theirs").encoder(network.encoder.prepare([protein])).residue,
+        network.encoder(network.encoder.prepare([protein])).residue,
+    )
+
+
+@torch.no_grad()
+def test_prosst_in_a_folder_of_plait(protein, tmp_path):
+    from plait.encoders.prosst import ProsstConfig
+    from plait.encoders.prosst.encoder import ProsstEncoder
+
+    torch.manual_seed(0)
+    config = ProsstConfig(
+        hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, ss_vocab_size=24,
+        position_embedding_type="rotary",
+    )  # fmt: skip
+    network = EncoderWithHeads(ProsstEncoder(config), {"residue_type": 20, "profile": 20}).eval()
+    save_network(network, tmp_path)
+    model = AutoModel.from_pretrained(tmp_path)
+    tokens = [np.arange(len(protein)) % 20]
+    expected = network(network.encoder.prepare([protein], structure_tokens=tokens))
+    output = model(model.prepare([protein], structure_tokens=tokens))
+    assert all(torch.equal(output.logits[head], expected[head]) for head in expected)
+    assert set(output.logits) == {"residue_type", "profile"}
+
+
+def test_new_models_have_the_weights_that_the_encoder_draws():
+    for name, options in SMALL.items():
+        cls = registry.get("encoder", name)
+        torch.manual_seed(3)
+        expected = cls(cls.Config(**options)).state_dict()
+        torch.manual_seed(3)
+        found = AutoModel.from_config(AutoConfig.for_model(name, config=options)).encoder.state_dict()
+        assert all(torch.equal(found[key], tensor) for key, tensor in expected.items())
+
+
+def test_a_model_of_transformers_can_be_trained(protein):
+    model = AutoModel.from_config(AutoConfig.for_model("gearnet", config=SMALL["gearnet"], heads=HEADS)).train()
+    output = model(model.prepare([protein]))
+    output.logits["protein_kind"].square().sum().backward()
+    assert model.encoder.gearnet.layers[0].self_loop.weight.grad.abs().max() > 0
+
+
+def test_bad_folders_are_refused(tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    save_network(network_of("gvp"), tmp_path)
+    file = tmp_path / "model.safetensors"
+    tensors = load_file(file)
+    first = next(iter(tensors))
+    save_file({key: tensor for key, tensor in tensors.items() if key != first}, file, metadata={"format": "pt"})
+    with pytest.raises(InputError, match="1 missing"):
+        AutoModel.from_pretrained(tmp_path)
+    save_file({**tensors, "more": torch.zeros(1)}, file, metadata={"format": "pt"})
+    with pytest.raises(InputError, match="1 unexpected: more"):
+        AutoModel.from_pretrained(tmp_path)
+    with pytest.raises(InputError, match="Did you mean 'layers'"):
+        AutoConfig.for_model("gvp", config={"layer": 3})
+    with pytest.raises(InputError, match="another encoder than the model type says"):
+        AutoConfig.for_model("gvp", encoder="gearnet")
+    with pytest.raises(InputError, match="level is a field of the encoder"):
+        AutoConfig.for_model("gvp", level="atom")
+    with pytest.raises(InputError, match="Attention heads: config="):
+        AutoConfig.for_model("vabsnet", heads=4)
 
 
 def test_plait_alone_does_not_import_transformers():

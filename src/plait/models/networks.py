@@ -18,7 +18,8 @@ from plait.objectives.stability import whole_stability
 from plait.structure.protein import Protein
 
 KIND = "plait"
-"""`model_type` of a config.json in our own layout, which holds any encoder; without it, it is a published ProSST."""
+"""`model_type` of a config.json in our own layout, which holds any encoder; `plait.hf` may also write the encoder's name
+there. Without either, it is a published ProSST."""
 
 LOGARITHMS = ("residue_type", "profile", "log_odds")
 """Heads whose twenty outputs are logarithms up to a constant for each residue."""
@@ -132,7 +133,7 @@ def _own_config(file: Path) -> dict | None:
         record = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None  # the reader of the published layout says what is wrong
-    if not isinstance(record, dict) or record.get("model_type") != KIND:
+    if not isinstance(record, dict) or record.get("model_type") not in (KIND, record.get("encoder", KIND)):
         return None
     for name, kind in (("encoder", str), ("heads", dict), ("config", dict)):
         if not isinstance(record.get(name), kind):

@@ -1,10 +1,6 @@
-"""ProSST as transformers classes. Importing this module registers them for the Auto classes.
+"""ProSST as transformers classes; the networks are those of `plait.encoders.prosst`.
 
-    import plait.hf
-    model = AutoModelForMaskedLM.from_pretrained("AI4Protein/ProSST-2048")
-
-A folder or hub id of the published layout loads without remote code, although its `config.json` names some. The
-networks are those of `plait.encoders.prosst`; what is here is what transformers asks of a model.
+A folder or hub id of the published layout loads without remote code, although its `config.json` names some.
 """
 
 import dataclasses
