@@ -7,6 +7,7 @@ from siamdiff_cases import Case, without_residue_types
 
 from plait import registry
 from plait.data.base import Example
+from plait.data.conformers import Conformers, ConformersConfig
 from plait.encoders.base import EncoderWithHeads
 from plait.encoders.gearnet import GearNetEdgeConfig, GearNetEdgeEncoder
 from plait.objectives.atom_tables import SLOTS, atom_codes
@@ -179,6 +180,20 @@ def test_two_conformers_share_what_is_hidden(examples):
         noise = noise_scales(alphas(1e-3, 0.1, 100))[0]
         spread = ((0.3**2 if level == "residue" else 0) + 2 * noise**2) ** 0.5
         assert np.nanstd(made) == pytest.approx(spread, rel=0.05)
+
+
+def test_a_real_pair_of_the_data_set(shared):
+    """Both sides of a pair stand in the view, but for the noise of the first step (0.035 angstrom) and hidden atoms."""
+    data = Conformers(ConformersConfig(folder=str(shared / "data" / "conformers"), split="valid", least=1.0, most=3.0))
+    example = data[0].crop(5, 50)
+    for level in ("residue", "atom"):
+        view = of("siamdiff", level=level, only_step=0).view([example], np.random.default_rng(0))
+        first, second = view.proteins[0].c_alpha, view.others["siamdiff"].proteins[0].c_alpha
+        assert np.abs(first - example.protein.c_alpha).max() < 6 * 0.0355
+        assert np.abs(second - example.labels["conformer"][:, 1]).max() < 6 * 0.0355
+        assert np.abs(first - second).max() > 0.5
+        hidden = view.masked[0][view.proteins[0].residue_of]
+        assert hidden.any() and not (view.proteins[0].atom_name[hidden] == "CB").any()
 
 
 def test_the_answer_for_one_conformer_comes_from_the_other(examples):
