@@ -18,8 +18,8 @@ from plait.objectives.stability import whole_stability
 from plait.structure.protein import Protein
 
 KIND = "plait"
-"""`model_type` of a config.json in our own layout, which holds any encoder; `plait.hf` may also write the encoder's name
-there. Without either, it is a published ProSST."""
+"""`model_type` of a config.json in our own layout, which holds any encoder; `plait.hf` may write the encoder's name in
+its place. Without either, it is a published ProSST."""
 
 LOGARITHMS = ("residue_type", "profile", "log_odds")
 """Heads whose twenty outputs are logarithms up to a constant for each residue."""
