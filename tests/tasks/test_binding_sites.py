@@ -8,13 +8,14 @@ import plait.tasks.binding_sites.predicting as predicting
 from plait.encoders.base import EncoderWithHeads
 from plait.encoders.neighbourhood.configuration import NeighbourhoodConfig
 from plait.encoders.neighbourhood.encoder import NeighbourhoodEncoder
+from plait.encoders.vabsnet import VabsnetConfig, VabsnetEncoder
 from plait.errors import InputError
 from plait.models.loading import load, save
 from plait.models.model import Model
 from plait.models.scoring import Scoring
 from plait.structure import Protein, read_structure
 from plait.structure.protein import Hetero
-from plait.tasks.binding_sites import COLUMNS, POCKET_COLUMNS, BindingSites, sites
+from plait.tasks.binding_sites import ATOM_COLUMNS, COLUMNS, POCKET_COLUMNS, BindingSites, sites
 from plait.tasks.binding_sites.geometric import GEOMETRIC
 from plait.tasks.binding_sites.pockets import (
     SitePoints,
@@ -265,3 +266,71 @@ def test_geometry_finds_the_ligand_of_a_receptor(receptor):
     nearest = [np.linalg.norm(ligand - one.centre, axis=1).min() for one in result.pockets[:3]]
     assert min(nearest) < 4
     assert "no probability" in result.meaning
+
+
+# -- atoms
+
+
+class FixedAtoms(Fixed):
+    """Logits of the atoms are given too, or alone; of one class or of two."""
+
+    def __init__(self, atoms, logit=None, left_out=None):
+        super().__init__([] if logit is None else logit)
+        self.atoms, self.alone, self.left_out = np.asarray(atoms), logit is None, left_out
+        self.network = network({"binding_site": 1})
+
+    def outputs(self, protein):
+        atoms = self.atoms[: len(protein.position)]
+        found = {"atom_binding_site": atoms if atoms.ndim == 2 else atoms[:, None]}
+        if self.left_out is not None:
+            found["atom_is_node"] = ~self.left_out
+        return found if self.alone else {**found, **super().outputs(protein)}
+
+
+def test_atoms_in_a_table_on_request(receptor):
+    logit = np.linspace(-4, 4, len(receptor.position))
+    model = FixedAtoms(logit, np.zeros(len(receptor)))
+    assert BindingSites()(model, receptor).atom_table is None
+    result = BindingSites(BindingSites.Config(atoms=True))(model, receptor)
+    table = result.atom_table
+    assert tuple(table.columns) == ATOM_COLUMNS
+    assert np.allclose(table["probability"], 1 / (1 + np.exp(-logit)), atol=1e-6)
+    assert table["atom"].tolist() == receptor.atom_name.tolist()
+    assert table["author_number"].tolist() == [receptor.residue_label(i) for i in receptor.residue_of]
+    assert (result.probability == 0.5).all()  # that of the residues' own head
+
+
+def test_without_a_head_for_atoms_they_have_that_of_their_residue_and_it_is_said(receptor):
+    logit = np.linspace(-3, 3, len(receptor))
+    result = BindingSites(BindingSites.Config(atoms=True))(Fixed(logit), receptor)
+    assert np.array_equal(result.atom_table["probability"], result.probability[receptor.residue_of])
+    assert "atoms as their residue" in {remark.kind for remark in result.remarks}
+
+
+def test_a_residue_of_a_head_for_atoms_alone_is_its_c_alpha(receptor):
+    """Two classes, and atoms that the network leaves out, as in the published form."""
+    generator = np.random.default_rng(0)
+    logits = generator.normal(size=(len(receptor.position), 2))
+    left_out = receptor.residue_of == 7
+    result = BindingSites(BindingSites.Config(atoms=True))(FixedAtoms(logits, left_out=left_out), receptor)
+    expected = np.exp(logits[:, 1]) / np.exp(logits).sum(1)
+    assert np.allclose(result.atom_table["probability"][~left_out], expected[~left_out], atol=1e-6)
+    assert result.atom_table["probability"][left_out].isna().all()
+    alphas = np.flatnonzero(receptor.atom_name == "CA")
+    assert np.allclose(np.delete(result.probability, 7), np.delete(expected[alphas], 7), atol=1e-6)
+    assert np.isnan(result.probability[7])
+    assert any("have no answer" in remark.text for remark in result.remarks)
+
+
+def test_atoms_of_chains_apart(structures):
+    torch.manual_seed(0)
+    config = VabsnetConfig(layers=1, width=16, feed_forward=16, heads=2, edge_width=8, kernels=8)
+    heads = {"binding_site": 1, "atom_binding_site": 1}
+    model = Model("tiny", EncoderWithHeads(VabsnetEncoder(config), heads), None, Scoring(), {})
+    protein = read_structure(structures / "2d7t.pdb.gz")
+    apart = predicting.find(model, protein, predicting.SiteSettings(), together=False).atoms
+    for chain in protein.chains:
+        own = (protein.chain == chain)[protein.residue_of]
+        alone = predicting.find(model, protein.select_chain(chain), predicting.SiteSettings()).atoms
+        assert np.allclose(apart[own], alone, atol=1e-6)
+    assert not np.allclose(apart, predicting.find(model, protein, predicting.SiteSettings()).atoms, atol=1e-6)

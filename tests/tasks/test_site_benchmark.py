@@ -3,11 +3,17 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from complexes_folder import write_complexes
 from scipy.spatial.distance import cdist
 
 from plait.data.complexes import Complexes, ComplexesConfig
+from plait.encoders.base import EncoderWithHeads
+from plait.encoders.neighbourhood.configuration import NeighbourhoodConfig
+from plait.encoders.neighbourhood.encoder import NeighbourhoodEncoder
 from plait.errors import InputError
+from plait.models.model import Model
+from plait.models.scoring import Scoring
 from plait.tasks.binding_sites.geometric import GeometricSites
 from plait.tasks.binding_sites.pockets import SitePoints
 from plait.tasks.site_averages import site_averages
@@ -105,6 +111,39 @@ def test_rows_are_those_of_an_independent_computation(folder, examples):
     ]
     assert value(result, "auroc_pooled", "geometry") == pytest.approx(sklearn.roc_auc_score(pooled[1], pooled[0]))
     assert value(result, "iou", "geometry") == pytest.approx(rows["iou"].mean())
+
+
+class ToldAtoms(Model):
+    """A model with a head for atoms that knows some of them, and one for residues that knows nothing."""
+
+    def __init__(self, examples):
+        torch.manual_seed(0)
+        config = NeighbourhoodConfig(width=16, edge_width=8, layers=1, heads=2)
+        network = EncoderWithHeads(NeighbourhoodEncoder(config), {"binding_site": 1})
+        super().__init__("atoms", network, None, Scoring(), {"binding_sites": {"atom_threshold": 0.7}}, "told")
+        self.sizes = {example.id: len(example.protein.position) for example in examples}
+
+    def outputs(self, protein, masked=None):
+        generator = np.random.default_rng(self.sizes[protein.source])
+        return {
+            "binding_site": np.full((len(protein), 1), -3.0),
+            "atom_binding_site": generator.normal(0, 2, (len(protein.position), 1)),
+        }
+
+
+def test_atoms_are_judged_by_their_own_head_at_its_own_threshold(folder, examples, tmp_path):
+    sklearn = pytest.importorskip("sklearn.metrics")
+    model = ToldAtoms(examples)
+    for _ in range(2):  # the second time from what was kept
+        result = benchmark_sites(folder, [model], splits=["test"], resamples=20, out=tmp_path)
+        rows = result.proteins.set_index("entry")
+        for example in examples:
+            near = cdist(example.protein.position, example.protein.hetero.position).min(1) < 4
+            score = 1 / (1 + np.exp(-model.outputs(example.protein)["atom_binding_site"][:, 0]))
+            for name, threshold in (("atom_iou", 0.7), ("atom_iou_half", 0.5)):
+                assert rows.loc[example.id, name] == pytest.approx(sklearn.jaccard_score(near, score >= threshold))
+            assert rows.loc[example.id, "iou"] == 0
+    assert result.reused == len(examples)
 
 
 def test_what_is_done_is_not_done_again(folder, examples, tmp_path):

@@ -248,6 +248,17 @@ def test_checkpointing_changes_no_gradient(ubiquitin):
         assert torch.allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
+def test_half_precision_is_near(encoder, ubiquitin):
+    """1 to 2 % of the vectors' own size (docs/results/vabsnet.md)."""
+    batch = encoder.prepare([ubiquitin])
+    torch.manual_seed(0)
+    half = VabsnetEncoder(VabsnetConfig(**TINY)).eval().bfloat16()
+    with torch.no_grad():
+        single, rough = encoder(batch).residue, half(batch).residue
+    assert rough.dtype == torch.bfloat16
+    assert 0 < (rough.float() - single).norm() < 0.03 * single.norm()
+
+
 def test_language_features(ubiquitin):
     encoder = VabsnetEncoder(VabsnetConfig(**TINY, language_width=5)).eval()
     rows = np.random.default_rng(0).standard_normal((77, 5))
