@@ -3,6 +3,7 @@
 import dataclasses
 import typing
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -27,6 +28,7 @@ class Subset(DataSet):
         self.ids = tuple(dataset.ids[index] for index in self.indices) if hasattr(dataset, "ids") else None
         clusters = getattr(dataset, "clusters", None)
         self.clusters = None if clusters is None else np.asarray(clusters)[self.indices]
+        self.classes = dataset.classes
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -104,6 +106,8 @@ def named(data: Part) -> str:
     text = f"{data.name}, {getattr(data.config, 'split', 'all')} clusters, {left_out.get(exclude, rest)}"
     if getattr(data.config, "heldout", None) is False:
         text += ", without relatives of the further set that is kept apart"
+    if getattr(data.config, "leave_out", ""):
+        text += f", without those of {Path(data.config.leave_out).name}"
     return text
 
 
