@@ -240,17 +240,8 @@ def test_killed_and_resumed(structures, tmp_path):
 def test_workers_give_the_same(here, capfd):
     files = {}
     for workers in ("1", "2"):
-        command = [
-            sys.executable,
-            "-m",
-            "plait",
-            "embed",
-            "in",
-            "--out",
-            f"{workers}.safetensors",
-            "--workers",
-            workers,
-        ]
+        command = [sys.executable, "-m", "plait", "embed", "in", "--out", f"{workers}.safetensors"]
+        command += ["--workers", workers]
         ran = subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
         assert ran.returncode == 2
         assert "in/1truncated.cif" in ran.stderr

@@ -111,7 +111,23 @@ def _pretrain() -> Uses:
     return _part("encoder", "prosst") + _part("objective", "masked-lm") + _part("dataset", "corpus")
 
 
-COMMANDS = {"score": _score, "sites": _sites, "tokens": _tokens, "fit-tokenizer": _fit_tokenizer, "pretrain": _pretrain}
+def _embed() -> Uses:
+    """The encoder of the default model."""
+    from plait.models.catalogue import bundled
+    from plait.models.embedding import DEFAULT
+
+    config = json.loads((bundled()[DEFAULT] / "config.json").read_text(encoding="utf-8"))
+    return _part("encoder", config["encoder"]) + READING
+
+
+COMMANDS = {
+    "score": _score,
+    "sites": _sites,
+    "embed": _embed,
+    "tokens": _tokens,
+    "fit-tokenizer": _fit_tokenizer,
+    "pretrain": _pretrain,
+}
 """What a command uses where nothing else is asked for."""
 
 
