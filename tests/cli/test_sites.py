@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -69,3 +71,11 @@ def test_bad_input_gives_one_line(structures, here, capsys, monkeypatch, argumen
     assert said.err.count("\n") == 1
     assert expected in said.err
     assert not (here / "plait-1ubi").exists()
+
+
+def test_geometry_needs_no_torch(structures, here):
+    """Three of four seconds of the whole command would be its import."""
+    arguments = ["sites", str(structures / "1ubi.pdb"), "--model", "geometry", "--out", "out", "--atoms"]
+    code = f"import sys\nfrom plait.cli.main import main\nassert main({arguments!r}) == 0\n"
+    code += "assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
