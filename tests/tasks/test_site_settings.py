@@ -1,5 +1,7 @@
 """Settings that are chosen on complexes: where they are known, they are found."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
@@ -9,6 +11,7 @@ from plait.data.complexes import Complexes, ComplexesConfig
 from plait.encoders.base import EncoderWithHeads
 from plait.encoders.neighbourhood.configuration import NeighbourhoodConfig
 from plait.encoders.neighbourhood.encoder import NeighbourhoodEncoder
+from plait.structure.protein import Hetero
 from plait.tasks.binding_sites.predicting import SiteSettings
 from plait.tasks.site_settings import CAVITY_SHARES, LINKS, RADII, SHARES, choose_settings
 
@@ -59,6 +62,15 @@ def test_a_known_threshold_is_found(examples):
 def test_the_threshold_of_atoms_is_found_too(examples):
     settings, _ = choose_settings(Knowing(examples, atoms=True), examples)
     assert 0.66 < settings.atom_threshold < 0.71
+
+
+def test_labels_without_ligands_choose_thresholds_alone(examples, recwarn):
+    bare = [dataclasses.replace(e, protein=e.protein.replace(hetero=Hetero.empty())) for e in examples]
+    settings, tried = choose_settings(Knowing(examples), bare)
+    assert 0.19 < settings.threshold < 0.21
+    assert settings == SiteSettings(threshold=settings.threshold, pocket_threshold=settings.threshold)
+    assert tried == []
+    assert not [one for one in recwarn if issubclass(one.category, RuntimeWarning)]
 
 
 def test_what_is_chosen_fits_a_card(examples):

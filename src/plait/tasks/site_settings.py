@@ -41,7 +41,7 @@ def choose_settings(
     ----------
     model : Model
     examples : sequence of Example
-        Of the data set `complexes`, split valid: with ligands and the label "binding_site".
+        Of the data set `complexes`, split valid: with ligands and the label "binding_site"; or with the label alone.
     cutoff : float, angstrom
         That of the labels, for atoms.
     progress : callable, optional
@@ -53,7 +53,8 @@ def choose_settings(
         The thresholds of highest mean IoU of residues and of atoms over proteins; then the kind of points, the
         threshold for pockets and the distance or radius with the most ligands whose centre (DCC) or an atom (DCA) is
         within 4 angstrom of one of the first three pockets, both counted. To be written into the model's card as
-        "binding_sites".
+        "binding_sites". Where no example has a ligand (labels of residues from elsewhere), pockets are the surface of
+        the residues above their threshold.
     list of dict
         What was tried: `points`, `pocket_threshold`, `link` or `radius`, `dcc_top3`, `dca_top3` (shares of ligands).
     """
@@ -67,6 +68,9 @@ def choose_settings(
     if found and found[0].atoms is not None:
         sites = [atom_sites(example.protein, label, cutoff) for example, label in zip(examples, true, strict=True)]
         atom_threshold, _ = best_threshold([one.atoms.astype(np.float64) for one in found], sites)
+    thresholds = {"threshold": round(threshold, 4), "atom_threshold": round(float(atom_threshold), 4)}
+    if not any(len(example.protein.hetero) for example in examples):
+        return SiteSettings(pocket_threshold=round(threshold, 4), fewest=FEWEST, **thresholds), []
     surface = [points_of_residues(*pair, threshold * min(SHARES)) for pair in zip(proteins, probability, strict=True)]
     cavities = [points_of_cavities(*pair) for pair in zip(proteins, probability, strict=True)]
     choices = [
@@ -77,11 +81,7 @@ def choose_settings(
     best = max(tried, key=lambda one: one["dcc_top3"] + one["dca_top3"])
     chosen = {name: best[name] for name in ("points", "link", "radius") if name in best}
     settings = SiteSettings(
-        threshold=round(threshold, 4),
-        atom_threshold=round(float(atom_threshold), 4),
-        pocket_threshold=round(float(best["pocket_threshold"]), 4),
-        fewest=FEWEST,
-        **chosen,
+        pocket_threshold=round(float(best["pocket_threshold"]), 4), fewest=FEWEST, **thresholds, **chosen
     )
     return settings, tried
 
