@@ -85,6 +85,18 @@ def test_atoms_are_answered_only_on_request(odd, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["geometry", "vabsnet"])
+def test_every_bad_file_has_an_answer_or_one_line(structures, untrained, tmp_path, capsys, kind):
+    codes = set()
+    for file in sorted((structures / "bad").iterdir()):
+        model = "geometry" if kind == "geometry" else str(untrained)
+        codes.add(main(["sites", str(file), "--model", model, "--out", str(tmp_path / "out")]))
+        said = capsys.readouterr().err
+        assert said == "" or re.fullmatch(r"plait: .*\n", said), file
+    assert codes == {0, 2}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["geometry", "vabsnet"])
 def test_five_thousand_residues(structures, untrained, tmp_path, kind):
     """In time for a coffee, and in memory that any machine has; docs/results/vabsnet.md has the numbers."""
     file, out = write_large(tmp_path / "large.cif", structures), tmp_path / "out"
