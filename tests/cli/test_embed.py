@@ -191,6 +191,21 @@ def test_other_settings_take_nothing(here, embedded):
     assert pandas.read_parquet("e.parquet")["vector"][0].dtype == np.float16
 
 
+def test_the_same_weights_under_another_configuration_take_nothing(here, embedded, model, tmp_path):
+    from plait.models.loading import save
+
+    save(model, tmp_path / "mine")
+    assert main(["embed", GOOD[1], "--out", "e.parquet", "--model", "mine"]) == 0
+    file = tmp_path / "mine" / "config.json"
+    record = json.loads(file.read_text())
+    record["config"]["neighbours"] = 12
+    file.write_text(json.dumps(record))
+    before = pandas.read_parquet("e.parquet")
+    assert main(["embed", GOOD[1], "--out", "e.parquet", "--model", "mine"]) == 0
+    assert embedded == ["1crn.cif"] * 2
+    assert np.abs(np.stack(before["vector"]) - np.stack(pandas.read_parquet("e.parquet")["vector"])).max() > 0.1
+
+
 @pytest.mark.parametrize("ending", ["parquet", "safetensors"])
 def test_stopped_and_resumed(here, ending, embedded, monkeypatch, capsys):
     """Ctrl-C in the third structure; the first two are not done again, and the file is the same to the byte."""

@@ -91,14 +91,21 @@ class _Embedding(Each):
 
 def settings_of(config: Config, embedder) -> dict:
     """What the vectors depend on beside the structures."""
+    import json
+
     import plait
+    from plait.config import to_dict
+    from plait.data.base import short_digest
+    from plait.models.networks import encoder_of
     from plait.tokenizers.saving import digest
 
+    encoders = [to_dict(encoder_of(one.network).config) for one in embedder.networks]
     tokenizers = [digest(one.tokenizer) for one in embedder.networks if one.tokenizer is not None]
     return {
         "plait": plait.__version__,
         "model": embedder.model.name,
         "digest": embedder.model.digest,
+        "encoders": short_digest(json.dumps(encoders, sort_keys=True).encode()),
         "tokenizers": tokenizers,
         "widths": embedder.widths,
         **{name: getattr(config, name) for name in ("level", "chain", "together", "structure_model", "half")},
