@@ -37,7 +37,7 @@ class WithStructureTokens(DataSet):
         progress: Callable = iter,
     ):
         self.dataset, self.lengths, self.variants = dataset, dataset.lengths, variants
-        self.clusters = getattr(dataset, "clusters", None)
+        self.clusters, self.classes = getattr(dataset, "clusters", None), dataset.classes
         name = short_digest(dataset.digest.encode(), key.encode(), f"{variants} {noise}".encode())
         file = Path(folder) / f"{name}.npz"
         self._offsets = np.concatenate([[0], np.cumsum(self.lengths)])

@@ -269,6 +269,8 @@ def _model(config, task, network, tokenizer, result, valid: DataSet, progress) -
         "recipe": _essence(config, Part(network.encoder.name, network.encoder.config)),
         "licence": "Apache-2.0",
     }
+    if valid.classes:
+        card["classes"] = {head: list(names) for head, names in valid.classes.items() if head in network.heads}
     model = Model(folder.name, network.eval().cpu(), tokenizer, Scoring(), card)
     if hasattr(task, "calibrate"):
         examples = [valid[index] for index in range(len(valid))]
