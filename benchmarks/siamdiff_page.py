@@ -58,7 +58,7 @@ def oracle() -> list[str]:
             config = recorded.config_from(summary)
             encoder = (GearNetEdgeEncoder if config.angle_bins else GearNetEncoder)(config)
             load_exactly(encoder.gearnet, weights)
-        proteins = [folder.protein(one) for one in summary["structures"]]
+        proteins = [folder.protein(one) for one in summary.get("structures", ("p1", "1S3P-A"))]
         cells = []
         for mode in ("train", "eval"):
             with torch.no_grad():

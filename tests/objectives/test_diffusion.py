@@ -209,7 +209,7 @@ def test_the_answer_for_one_conformer_comes_from_the_other(examples):
         for kind in ("score", "type"):
             value = outputs[f"siamdiff_{kind}_{side}"].sum()
             got = torch.autograd.grad(value, [answering, asking], retain_graph=True, allow_unused=True)
-            assert got[0].abs().max() > 0 and got[1] is None
+            assert got[0].abs().max() > 0 and (got[1] is None or not got[1].any())
     total(objective.loss(outputs, batch.view)).backward()
     assert all(torch.isfinite(p.grad).all() and p.grad.abs().max() > 0 for p in model.objective_heads.parameters())
 

@@ -238,14 +238,19 @@ class DiffusionHeads(nn.Module):
         self.seq_mlp = Perceptron.of(width, width, 20, layers) if objective.gamma < 1 else None
 
     def forward(self, shown, view) -> dict[str, torch.Tensor]:
+        # one call of each network for both sides, so that their gradients are made once
         views, answers = {"": view, **view.others}, {}
-        for side, (asked, answering) in enumerate(self.sides):
-            known = shown[answering]
-            if self.structure is not None:
+        if self.structure is not None:
+            read = []
+            for side, (asked, answering) in enumerate(self.sides):
                 pairs = view.targets[f"{self.name}_code_{side}"]
-                scores = self.structure(known, views[answering], self.level, pairs, views[asked])
-                answers[f"{self.name}_score_{side}"] = scores
-            if self.seq_mlp is not None:
-                rows = torch.as_tensor(type_questions.asked_rows(view, self.name), device=known.residue.device)
-                answers[f"{self.name}_type_{side}"] = self.seq_mlp(known.residue[rows])
+                read.append(self.structure.read(shown[answering], views[answering], self.level, pairs, views[asked]))
+            product, distance = (torch.cat(parts) for parts in zip(*read, strict=True))
+            scores = self.structure(product, distance).split([len(one) for _, one in read])
+            answers |= {f"{self.name}_score_{side}": score for side, score in enumerate(scores)}
+        if self.seq_mlp is not None:
+            known = [shown[answering].residue for _, answering in self.sides]
+            rows = torch.as_tensor(type_questions.asked_rows(view, self.name), device=known[0].device)
+            types = self.seq_mlp(torch.cat([vector[rows] for vector in known])).split([len(rows)] * len(known))
+            answers |= {f"{self.name}_type_{side}": logits for side, logits in enumerate(types)}
         return answers

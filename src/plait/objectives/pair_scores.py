@@ -65,11 +65,15 @@ class PairScoreHead(nn.Module):
         self.struct_mlp = Perceptron.of(2 * width, width, 1, layers)
         self.dist_mlp = Perceptron.of(1, width, width, layers)
 
-    def forward(self, representation: Representation, view: View, level: str, pairs: np.ndarray, places: View):
-        """Scores [P] of pairs int64 [P, 2]: vectors are those of a `view`, positions those of `places`."""
+    def read(self, representation: Representation, view: View, level: str, pairs: np.ndarray, places: View):
+        """Products [P, d] and distances float32 [P] of pairs int64 [P, 2]: vectors are those of a `view`, positions
+        those of `places`."""
         ends = vectors(representation, level, pairs, view)
         distance = torch.as_tensor(_lines(places, level, pairs)[1], dtype=torch.float32, device=ends.device)
-        product = ends[:, 0] * ends[:, 1]
+        return ends[:, 0] * ends[:, 1], distance
+
+    def forward(self, product: torch.Tensor, distance: torch.Tensor) -> torch.Tensor:
+        """Scores [P]."""
         with torch.autocast(distance.device.type, enabled=False):  # bfloat16 knows 8 angstrom to 0.03 only
             known = self.dist_mlp.layers[0](distance[:, None].to(self.dist_mlp.layers[0].weight.dtype))
         known = self.dist_mlp.after_first(known)

@@ -75,6 +75,7 @@ class Learner(lightning.LightningModule):
             ],
             lr=self.run.learning_rate,
             betas=(0.9, 0.98),
+            fused=True,
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_factor(step, self.run))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
