@@ -140,7 +140,9 @@ def draw(table: pandas.DataFrame, file: Path, steps: int) -> None:
         left.plot(rows["noise"], rows["structure_error"], **style)
         right.plot(rows["noise"], rows["type_accuracy"], **style)
     left.axhline(1, color="#9a9a9a", linewidth=0.8, linestyle=":")
-    left.set(ylabel="error of scores over that of zeros", title="structure: less is better")
+    left.set(ylabel="error of scores over that of zeros", title="structure: less is better", yscale="log")
+    left.set_yticks([0.3, 0.5, 1, 2, 5], ["0.3", "0.5", "1", "2", "5"])
+    left.set_yticks([], minor=True)
     right.set(ylabel="accuracy of hidden types (30 %)", title="sequence: more is better")
     for axes in (left, right):
         axes.set(xscale="log", xlabel="noise on each coordinate (angstrom)")
