@@ -7,6 +7,7 @@ import numpy as np
 
 from plait.data.homologs import Homologs
 from plait.data.site_profiles import mixed
+from plait.errors import InputError
 from plait.models.scoring import Scoring, raised_by_sites, site_weight
 from plait.structure.protein import Protein
 from plait.structure.vocabulary import UNKNOWN
@@ -44,7 +45,7 @@ class Model:
         masked : indices, optional
             Residues whose type the model does not see.
         """
-        return self.outputs(protein, masked)[self.scoring.output]
+        return self._read(self.outputs(protein, masked))
 
     def outputs(self, protein: Protein, masked=None) -> dict[str, np.ndarray]:
         """What each head says of one chain, float32 [R, 20] by name: natural log-probabilities of "residue_type",
@@ -98,13 +99,12 @@ class Model:
         def gain(values):
             return values - values[rows, wild_type][:, None]
 
+        log_p = self._read(found)
         scoring, weight = self.scoring, self.site_weight(protein, found)[:, None]
-        alone = scoring.log_odds * gain(found[scoring.output]) * weight
+        alone = scoring.log_odds * gain(log_p) * weight
         score = alone
         if homologs is not None:
-            log_p = mixed(
-                found[scoring.output], homologs.count, prior=scoring.alignment_prior, share=scoring.alignment_share
-            )
+            log_p = mixed(log_p, homologs.count, prior=scoring.alignment_prior, share=scoring.alignment_share)
             score = scoring.log_odds * gain(log_p) * weight
         if scoring.stability and known.any():
             stability = gain(found["stability"]) * site_weight(protein, scoring)[:, None]
@@ -112,6 +112,18 @@ class Model:
             score = score + scoring.stability * scale * stability
         score[~known] = np.nan
         return score.astype(np.float32)
+
+    def _read(self, found: dict[str, np.ndarray]) -> np.ndarray:
+        """The output that scores are made of."""
+        if self.scoring.output not in found:
+            raise InputError(
+                "this model does not score substitutions",
+                file=self.name,
+                got=", ".join(found),
+                expected=f"an output {self.scoring.output}",
+                do="plait models lists others; one with the output binding_site is for plait sites.",
+            )
+        return found[self.scoring.output]
 
     def describe_score(self) -> str:
         """What a score means, in a sentence or two: direction and scale."""
@@ -145,8 +157,6 @@ class Model:
 
     def _tokenise(self, protein: Protein) -> np.ndarray:
         if self.tokenizer is None:
-            from plait.errors import InputError
-
             raise InputError(
                 "this model reads structure tokens and has no tokenizer",
                 file=self.name,
