@@ -66,12 +66,17 @@ class SiteResult:
             else "probability: how much of the largest cavities the residue lines, from 0 to 1; a geometric measure "
             "and no probability"
         )
+        if not learned:
+            joined, of = "joins points of one cavity", "volume in cubic angstrom"
+        elif self.settings.points == "cavities":
+            joined = f"is where points of cavities within {self.settings.radius:.2g} angstrom are likeliest"
+            of = "volume in cubic angstrom"
+        else:
+            joined, of = "joins points on the surface of likely residues", "surface in square angstrom"
         return (
-            f"{what}. Residues of at least {self.settings.threshold:.2g} are predicted to bind. A pocket joins "
-            + ("points on the surface of likely residues" if learned else "points of one cavity")
-            + "; its score, the sum of squared weights over its "
-            + ("surface in square angstrom" if learned else "volume in cubic angstrom")
-            + ", ranks pockets within a structure. Ligands in the file are not looked at."
+            f"{what}. Residues of at least {self.settings.threshold:.2g} are predicted to bind. A pocket {joined}; its "
+            f"score, the sum of squared weights over its {of}, ranks pockets within a structure. Ligands in the file "
+            "are not looked at."
         )
 
 
