@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 import pytest
+import torch
 
 from plait.config import from_dict
 from plait.errors import InputError
@@ -80,3 +81,13 @@ def test_a_finished_run_is_not_run_again(shared, tmp_path):
     _, second = pretraining.pretrain(config)
     assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == before
     assert first == second
+
+
+@pytest.mark.slow
+def test_mixed_precision_trains_with_clipped_gradients(shared, tmp_path):
+    config = config_for(shared, tmp_path / "run")
+    run = dataclasses.replace(config.run, steps=2, validate_every=2, precision="bf16-mixed")
+    network, found = pretraining.pretrain(dataclasses.replace(config, run=run))
+    assert all(parameter.dtype == torch.float32 for parameter in network.parameters())
+    assert found["loss"] == pytest.approx(found["loss"])  # a number
+    assert [line["step"] for line in curve(tmp_path / "run")] == [1, 2, 2]

@@ -75,7 +75,8 @@ class Learner(lightning.LightningModule):
             ],
             lr=self.run.learning_rate,
             betas=(0.9, 0.98),
-            fused=True,
+            # Lightning clips no gradients of a fused optimiser under mixed precision, which may be scaled
+            fused=self.run.precision == "32-true",
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_factor(step, self.run))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
