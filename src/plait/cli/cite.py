@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+from pathlib import Path
 from typing import Literal
 
 from plait.config import option
@@ -76,20 +77,40 @@ def _part(kind: str, name: str) -> Uses:
 
 
 def _score() -> Uses:
-    """The default model decides: its tokenizer, the head that is read, and how sites are weighted."""
-    from plait.models.catalogue import DEFAULT, bundled
+    """The default model decides: its members' encoders, tokenizers and heads, and how sites are weighted."""
+    from plait.models.catalogue import DEFAULT, bundled, member_folder
 
-    uses = _part("task", "mutation-effects") + _part("encoder", "prosst")
-    if DEFAULT in bundled():
-        folder = bundled()[DEFAULT]
-        scoring = json.loads((folder / "model.json").read_text(encoding="utf-8")).get("scoring", {})
-        uses += _part("objective", "profile" if scoring.get("head") == "profile" else "masked-lm")
-        if (folder / "tokenizer" / "config.json").is_file():
-            record = json.loads((folder / "tokenizer" / "config.json").read_text(encoding="utf-8"))
-            uses += _part("tokenizer", record["tokenizer"])
-        if scoring.get("weighting") == "burial":
+    uses = _part("task", "mutation-effects")
+    folder = bundled().get(DEFAULT)
+    if folder is not None:
+        record = _json(folder / "model.json")
+        members = [member_folder(folder, name) for name in record.get("members", ())] or [folder]
+        for member in members:
+            uses += _network(member)
+        scoring = record.get("scoring", {})
+        if scoring.get("weighting", "none") != "none":
             uses.append((RSALOR, "weighting substitutions by how buried a site is"))
+        if scoring.get("stability"):
+            uses += _part("dataset", "stability")
+        if scoring.get("sites"):
+            uses.append((LIGSITE, "cavities that residues line, which the model of binding sites reads"))
     return uses + READING
+
+
+def _network(folder: Path) -> Uses:
+    """Encoder, tokenizer and the objective behind the head of a model's folder."""
+    config, scoring = _json(folder / "config.json"), _json(folder / "model.json").get("scoring", {})
+    heads = config.get("heads", ())
+    objective = {"profile": "profile", "log-odds": "log-odds"}.get(scoring.get("head"), "masked-lm")
+    uses = _part("encoder", config.get("encoder", "prosst"))
+    uses += _part("objective", "binding-site" if list(heads) == ["binding_site"] else objective)
+    if (folder / "tokenizer" / "config.json").is_file():
+        uses += _part("tokenizer", _json(folder / "tokenizer" / "config.json")["tokenizer"])
+    return uses
+
+
+def _json(file: Path) -> dict:
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
 def _sites() -> Uses:
