@@ -224,9 +224,15 @@ def located(recipe: dict, options, folder: Path) -> dict:
 
 
 def done(folder: Path, recipe: dict) -> bool:
-    """Whether the run of this very recipe is there."""
+    """Whether the run of this recipe is there; the number of threads does not matter."""
     file = folder / "study.json"
-    return file.is_file() and json.loads(file.read_text())["recipe"] == json.loads(json.dumps(recipe))
+    return file.is_file() and _essence(json.loads(file.read_text())["recipe"]) == _essence(recipe)
+
+
+def _essence(recipe: dict) -> dict:
+    recipe = json.loads(json.dumps(recipe))
+    recipe.get("run", {}).pop("threads", None)
+    return recipe
 
 
 def finish(folder: Path, recipe: dict, values: dict, seconds: float) -> None:
