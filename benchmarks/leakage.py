@@ -133,9 +133,23 @@ def page(rows: dict, options, command: str) -> str:
             cells += [sites[split][name] if sites else None for name in ("auroc", "auprc")]
         shown = ["" if cell is None else cell if isinstance(cell, str) else f"{cell:.3f}" for cell in cells]
         lines.append("| " + " | ".join(shown) + " |")
-    lines += ["", f"![accuracy of hidden types while training]({options.out.stem}.png)", ""]
+    lines += ["", verdict(rows, commonest(options)), ""]
+    lines += [f"![accuracy of hidden types while training]({options.out.stem}.png)", ""]
     lines += [f"Command: `{command}`", ""]
     return "\n".join(lines)
+
+
+def verdict(rows: dict, common: float) -> str:
+    """What the numbers say of the paper's claim, in words."""
+    named = {arm: found["taught"]["residue_type_accuracy"] for arm, found in rows.items() if found.get("taught")}
+    leak = [f"`{arm}` ({value:.3f})" for arm, value in named.items() if value > 2 * common]
+    kept = [f"`{arm}` ({value:.3f})" for arm, value in named.items() if value <= 2 * common]
+    text = f"Hidden types are named more than twice as often as the commonest by {', '.join(leak) or 'no arm'}, "
+    text += f"and not by {', '.join(kept) or 'any other'}. "
+    sites = [found["sites"]["test"]["auroc"] for found in rows.values() if found.get("sites")]
+    if sites and max(sites) < LEARNED:
+        text += f"The fine-tuning is too short to compare arms by: the best AUROC on test is {max(sites):.3f}."
+    return text
 
 
 def draw(arms: list[str], options) -> None:
@@ -153,6 +167,8 @@ def draw(arms: list[str], options) -> None:
 
 
 KEY = "train_residue_type_accuracy"
+LEARNED = 0.6
+"""Least AUROC of sites from which on arms are worth comparing."""
 
 if __name__ == "__main__":
     main()
