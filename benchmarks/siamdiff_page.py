@@ -7,8 +7,6 @@ are kept under runs/ and not made again.
 """
 
 import argparse
-import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -20,6 +18,7 @@ import pandas
 import siamdiff_step
 import torch
 from gearnet import ROOT, SHARED
+from page_sections import write_sections
 
 INTRODUCTION = """# GearNet, DiffPreT and SiamDiff
 
@@ -159,13 +158,6 @@ def sections(options) -> dict:
     return found
 
 
-def read_page(file: Path) -> dict[str, str]:
-    """The sections that the page has, by title."""
-    text = file.read_text(encoding="utf-8") if file.exists() else ""
-    parts = re.split(r"^## (.+)\n", text, flags=re.MULTILINE)[1:]
-    return dict(zip(parts[::2], (part.strip("\n") for part in parts[1::2]), strict=True))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sections", nargs="*", metavar="SECTION")
@@ -181,17 +173,7 @@ def main() -> None:
     unknown = set(options.sections) - set(known)
     if unknown:
         parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(known)}")
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-    for name in options.sections or known:
-        title, make = known[name]
-        lines = make()
-        page = read_page(options.out)
-        page[title] = "\n".join([*lines, "", f"(Commit {commit}, torch {torch.__version__}.)"])
-        titles = [title for title, _ in known.values()]
-        ordered = [one for one in titles if one in page] + [one for one in page if one not in titles]
-        text = INTRODUCTION + "".join(f"\n## {one}\n\n{page[one]}\n" for one in ordered)
-        options.out.write_text(text, encoding="utf-8")
-        print(f"{name}: written to {options.out}", flush=True)
+    write_sections(options.sections, known, INTRODUCTION, options.out, f"torch {torch.__version__}")
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@
       const centre = pocket.centre.map((one) => one.toFixed(1)).join(", ");
       const residues = element("td", pocket.residues.join(" "));
       residues.style.whiteSpace = "normal";
-      const row = element("tr", null, {}, rank, element("td", pocket.score.toFixed(1), { class: "number" }), element("td", centre), residues);
+      const row = element("tr", null, {}, rank, element("td", pocket.score >= 0.1 ? pocket.score.toFixed(1) : pocket.score.toPrecision(1), { class: "number" }), element("td", centre), residues);
       row.addEventListener("click", () => showPocket(pocket));
       body.append(row);
     }
