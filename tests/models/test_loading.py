@@ -235,7 +235,7 @@ def test_members_count_by_their_weights(model, stable, protein, tmp_path):
     again = load(tmp_path / "both")
     assert again.weights == (3.0, 1.0)
     assert np.array_equal(again.score_matrix(protein), both.score_matrix(protein))
-    for wrong in ([1], [1, 0], [1, -2]):
+    for wrong in ([1], [1, 0], [1, -2], "31", ["3", 1], 4):
         with pytest.raises(InputError, match="2 numbers above 0"):
             Ensemble("both", [model, stable], Scoring(head="profile"), {}, weights=wrong)
 

@@ -31,14 +31,16 @@ class Ensemble(Model):
 
     def __init__(self, name: str, members, scoring: Scoring, card: dict, weights=None):
         self.members = tuple(members)
-        self.weights = tuple(float(weight) for weight in weights) if weights is not None else (1.0,) * len(self.members)
-        if len(self.weights) != len(self.members) or not all(weight > 0 for weight in self.weights):
+        weights = [1.0] * len(self.members) if weights is None else weights
+        numbers = isinstance(weights, list | tuple) and all(isinstance(weight, int | float) for weight in weights)
+        if not numbers or len(weights) != len(self.members) or not all(weight > 0 for weight in weights):
             raise InputError(
                 "weights that do not fit the members of an ensemble",
                 file=name,
-                got=list(self.weights),
+                got=weights,
                 expected=f"{len(self.members)} numbers above 0",
             )
+        self.weights = tuple(float(weight) for weight in weights)
         digest = short_digest(*(member.digest.encode() for member in self.members), str(self.weights).encode())
         super().__init__(name, self.members[0].network, self.members[0].tokenizer, scoring, card, digest)
 
