@@ -3,8 +3,8 @@
     python benchmarks/studies.py recipes/studies/geometry.yaml --data ../shared/data
 
 A study file has `summary`, `base` (a pre-training recipe) and `arms` (what each changes in it). Every arm is a
-pre-training run under --work/STUDY/ARM, which a second call goes on with or finds done; judged by its validation
-clusters, and reported, never chosen, by mutational scans. Writes --out/STUDY.csv, STUDY.md and STUDY.png (learning
+pre-training run under --work/arms, which a second call, or another study with the same arm, goes on with or finds done;
+judged by its validation clusters, and reported, never chosen, by mutational scans. Writes --out/STUDY.csv, STUDY.md and STUDY.png (learning
 curves from the runs' records). An arm's `tokens.tokenizer` may be `bundled:K`: the bundled tokenizer's encoder with a
 codebook of K states, fitted once.
 """
@@ -22,7 +22,8 @@ import numpy as np
 import pandas
 import yaml
 
-from plait.config import from_dict
+from plait.config import from_dict, to_dict
+from plait.data.base import short_digest
 from plait.data.corpus import Corpus, CorpusConfig
 from plait.models.loading import load, load_tokenizer
 from plait.tasks.assay_averages import MEAN
@@ -32,6 +33,7 @@ from plait.training.pretrain import pretrain
 
 TOKENIZER_MODEL = "plait-small"
 CODEBOOK_RESIDUES = 200_000
+SMOOTH = 5
 
 
 def main():
@@ -52,7 +54,6 @@ def run_study(name: str, study: dict, options, command: str) -> None:
     rows, curves = [], {}
     for arm, changes in study["arms"].items():
         recipe = merged(study["base"], changes or {})
-        folder = options.work / name / arm
         recipe["data"] = merged(recipe.get("data", {}), {"folder": str(options.data / "corpus")})
         if "stability" in recipe:
             place = {"data": {"folder": str(options.data / "stability")}}
@@ -60,10 +61,13 @@ def run_study(name: str, study: dict, options, command: str) -> None:
         tokenizer = recipe.get("tokens", {}).get("tokenizer", "")
         if tokenizer.startswith("bundled:"):
             recipe["tokens"]["tokenizer"] = str(codebook(int(tokenizer.removeprefix("bundled:")), options))
-        recipe["run"] = merged(recipe["run"], {"out": str(folder)})
         if options.steps:
-            recipe["run"]["steps"] = options.steps
-        recipe["model"] = str(folder / f"{name}-{arm}")
+            recipe["run"] = merged(recipe["run"], {"steps": options.steps})
+        whole = to_dict(from_dict(PretrainConfig, recipe, place=f"{name}, {arm}"))
+        digest = short_digest(json.dumps(whole, sort_keys=True).encode())
+        folder = options.work / "arms" / digest
+        recipe["run"] = merged(recipe["run"], {"out": str(folder)})
+        recipe["model"] = str(folder / digest)
         started = time.perf_counter()
         _, values = pretrain(from_dict(PretrainConfig, recipe, place=f"{name}, {arm}"))
         print(f"{name}, {arm}: {values} in {time.perf_counter() - started:.0f} s", flush=True)
@@ -148,11 +152,13 @@ def draw(curves: dict[str, list[dict]], file: Path) -> None:
 
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
-    key = "valid_profile_seen" if any("valid_profile_seen" in r for c in curves.values() for r in c) else "valid_loss"
     for arm, records in curves.items():
-        points = [(record["step"], record[key]) for record in records if key in record]
-        axes.plot(*zip(*points, strict=True), marker=".", label=arm)
-    axes.set(xlabel="step", ylabel=key.replace("valid_", "validation: ").replace("_", " "))
+        taught = [(record["step"], record["train_profile"]) for record in records if "train_profile" in record]
+        if taught:
+            step, loss = np.array(taught).T
+            around = np.convolve(np.ones(len(loss)), np.ones(SMOOTH), "same")
+            axes.plot(step, np.convolve(loss, np.ones(SMOOTH), "same") / around, label=arm)
+    axes.set(xlabel="step", ylabel=f"training: cross-entropy of profiles, mean of {SMOOTH} records")
     axes.legend(fontsize=8)
     figure.savefig(file, dpi=120)
 
