@@ -4,9 +4,9 @@
 
 A study file has `summary`, `base` (a pre-training recipe) and `arms` (what each changes in it). Every arm is a
 pre-training run under --work/arms, which a second call, or another study with the same arm, goes on with or finds done;
-judged by its validation clusters, and reported, never chosen, by mutational scans. Writes --out/STUDY.csv, STUDY.md and STUDY.png (learning
-curves from the runs' records). An arm's `tokens.tokenizer` may be `bundled:K`: the bundled tokenizer's encoder with a
-codebook of K states, fitted once.
+judged by its validation clusters, and reported, never chosen, by mutational scans. Writes --out/STUDY.csv, STUDY.md and
+STUDY.png (learning curves from the runs' records). An arm's `tokens.tokenizer` may be `bundled:K`: the bundled
+tokenizer's encoder with a codebook of K states, fitted once.
 """
 
 import argparse
