@@ -28,7 +28,9 @@ class ResidueLabelsConfig:
     )
     split: Literal["train", "valid", "test"] = option("train", "which clusters of the corpus")
     official: str = option(
-        "", "the source's own split instead, such as train, test or test_none; its clusters are not those of the corpus"
+        "",
+        "the source's own split instead, such as train, test or test_none (test: also test_none, test_70, ...); "
+        "its clusters are not those of the corpus",
     )
     exclude: Literal["nothing", "near_dms", "near_dms_cluster"] = option(
         "nothing", "leave out chains similar to targets of mutational scans, or their whole clusters"
@@ -64,7 +66,8 @@ class ResidueLabels(DataSet):
         rows = {name: table[name].to_numpy(zero_copy_only=False) for name in _COLUMNS}
         keep = rows["ligand"] == config.ligand
         if config.official:
-            keep &= rows["official_split"] == config.official
+            official = rows["official_split"].astype(str)
+            keep &= (official == config.official) | np.char.startswith(official, f"{config.official}_")
         splits = ("train", "valid", "test") if config.official else (config.split,)
         chains = {}
         for split in splits:

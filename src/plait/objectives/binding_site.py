@@ -18,7 +18,7 @@ from plait.registry import register
 from plait.structure.protein import Hetero, Protein
 
 HEAD = RESIDUES
-"""The output that says how likely a residue binds: one logit per residue."""
+"""The output that says how likely a residue binds: one logit per residue and kind of partner."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +38,9 @@ class BindingSiteConfig:
     cutoff: float = option(
         4.0, "an atom binds if it is closer to an atom of a ligand than this, the data set's for residues (angstrom)"
     )
+    columns: int = option(
+        1, "kinds of partners that residues are asked about, each by itself; more than one for labels [R, kinds]"
+    )
     compat: bool = option(
         False,
         "as published, for a vabsnet with compat: every atom has its residue's label, the global node binds nothing, "
@@ -55,6 +58,9 @@ class BindingSite(Objective):
     "binding_site" float [R] of an example: 1, 0, or NaN where nothing is known, which is not asked; examples without
     the label are not asked either, so it goes beside other objectives. Ligands, waters and all else outside the chains
     are taken out of what the encoder sees.
+
+    With several `columns` the label is [R, columns], a column a kind of partner, and there are as many logits: a
+    residue may bind several kinds, or be known for one alone. All that is known of a residue counts alike.
 
     With `atoms`, atoms are asked by their own distance to the ligand (`plait.data.site_labels.atom_sites`).
 
@@ -78,7 +84,13 @@ class BindingSite(Objective):
             raise InputError("weight of binding atoms", got=config.atoms, expected="a number from 0")
         if not config.cutoff > 0:
             raise InputError("cut-off of binding atoms", got=config.cutoff, expected="a distance in angstrom above 0")
-        self.heads = {RESIDUES: 1, **({ATOMS: 1} if config.atoms else {})}
+        if config.columns < 1 or (config.columns > 1 and (config.atoms or config.compat)):
+            raise InputError(
+                "number of kinds of partners",
+                got=config.columns,
+                expected="1 or more, and 1 where atoms are asked too",
+            )
+        self.heads = {RESIDUES: config.columns, **({ATOMS: 1} if config.atoms else {})}
         if config.compat:
             self.heads = {ATOMS: 2}
 
@@ -109,9 +121,20 @@ class BindingSite(Objective):
         return published.Shown(shown, before | hidden, extras)
 
     def _labels(self, example: Example) -> tuple[np.ndarray, np.ndarray]:
-        """Labels of the residues [R], and the table [R, 37] of those of the atoms: NaN where nothing is known."""
-        protein = example.protein
-        residues = np.asarray(example.labels.get(RESIDUES, np.full(len(protein), np.nan)), np.float32)
+        """Labels of the residues, [R] or [R, columns], and the table [R, 37] of those of the atoms: NaN where nothing
+        is known."""
+        protein, columns = example.protein, self.config.columns
+        shape = (len(protein),) if columns == 1 else (len(protein), columns)
+        residues = np.asarray(example.labels.get(RESIDUES, np.full(shape, np.nan)), np.float32)
+        if residues.shape != shape:
+            kinds = residues.shape[1] if residues.ndim == 2 else 1
+            raise InputError(
+                "labels of binding sites that do not fit the objective",
+                place=example.id,
+                got=f"{kinds} kinds of partners",
+                expected=columns,
+                do=f"Set the objective's option columns to {kinds}.",
+            )
         if ATOMS not in self.heads:
             return residues, np.zeros((len(protein), 0), np.float32)
         known = np.isfinite(residues)[:, None]
@@ -120,7 +143,8 @@ class BindingSite(Objective):
         return residues, np.where(known, value_table(protein, np.nan_to_num(atoms)), np.float32(np.nan))
 
     def _asked(self, shown: Protein, residues, atoms, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """Targets and weights of one protein: [R], or tables [R, 37] of atoms of which only those shown are asked."""
+        """Targets and weights of one protein: [R] or [R, columns], or tables [R, 37] of atoms of which only those shown
+        are asked."""
         label = residues
         if name == ATOMS:
             there = value_table(shown, np.ones(len(shown.position), np.float32)) > 0
@@ -136,7 +160,7 @@ class BindingSite(Objective):
     def loss(self, outputs, view):
         if self.config.compat:
             return {ATOMS: published.term(outputs, view)} if ATOMS in outputs else {}
-        logit = outputs[RESIDUES].float().squeeze(-1)  # (R,)
+        logit = outputs[RESIDUES].float().squeeze(-1)  # (R,) or (R, columns)
         terms = {RESIDUES: _term(logit, view.targets[RESIDUES], view.weights[RESIDUES], 1.0)}
         if ATOMS in outputs and self.config.atoms:
             atoms = ViewAtoms(view)
@@ -148,7 +172,8 @@ class BindingSite(Objective):
     def perfect(self, view):
         outputs = {}
         if RESIDUES in self.heads:
-            outputs[RESIDUES] = 400 * torch.as_tensor(view.targets[RESIDUES])[:, None] - 200
+            target = torch.as_tensor(view.targets[RESIDUES])
+            outputs[RESIDUES] = 400 * target.reshape(len(target), self.config.columns) - 200
         if ATOMS in self.heads:
             atoms, width = ViewAtoms(view), self.heads[ATOMS]
             logit = torch.zeros(sum(len(protein.position) for protein in view.proteins), width)

@@ -7,6 +7,7 @@ import numpy as np
 from plait.data.base import Example
 from plait.data.site_labels import atom_sites
 from plait.structure.protein import Hetero
+from plait.tasks.binding_sites.partners import FIRST, Partner
 from plait.tasks.binding_sites.pockets import (
     SitePoints,
     densest_pockets,
@@ -33,7 +34,12 @@ FEWEST = SiteSettings().fewest
 
 
 def choose_settings(
-    model, examples: Sequence[Example], *, cutoff: float = 4.0, progress: Callable[[Iterable], Iterable] = iter
+    model,
+    examples: Sequence[Example],
+    *,
+    cutoff: float = 4.0,
+    partner: Partner = FIRST,
+    progress: Callable[[Iterable], Iterable] = iter,
 ) -> tuple[SiteSettings, list[dict]]:
     """Settings for a model with the head for binding sites.
 
@@ -44,6 +50,8 @@ def choose_settings(
         Of the data set `complexes`, split valid: with ligands and the label "binding_site"; or with the label alone.
     cutoff : float, angstrom
         That of the labels, for atoms.
+    partner : Partner
+        What is asked about; labels [R, kinds] are read in its columns.
     progress : callable, optional
         Wraps the examples.
 
@@ -59,10 +67,12 @@ def choose_settings(
         What was tried: `points`, `pocket_threshold`, `link` or `radius`, `dcc_top3`, `dca_top3` (shares of ligands).
     """
     proteins = [example.protein.replace(hetero=Hetero.empty()) for example in examples]
-    found = [find(model, protein, SiteSettings(pocket_threshold=2.0)) for protein in progress(proteins)]
+    found = [
+        find(model, protein, SiteSettings(pocket_threshold=2.0), partner=partner) for protein in progress(proteins)
+    ]
     probability = [one.probability for one in found]
     scores = [one.astype(np.float64) for one in probability]
-    true = [example.labels["binding_site"] for example in examples]
+    true = [partner.label(example.labels["binding_site"]) for example in examples]
     threshold, _ = best_threshold(scores, true)
     atom_threshold = SiteSettings().atom_threshold
     if found and found[0].atoms is not None:

@@ -116,4 +116,4 @@ def essence_of(data: Part) -> dict:
     values = data.to_dict()
     if data.name == "corpus":  # as runs from before other sets could be named have it
         values.pop("name")
-    return {name: value for name, value in values.items() if name not in ("folder", "corpus")}
+    return {name: value for name, value in values.items() if name not in ("folder", "corpus", "complexes")}

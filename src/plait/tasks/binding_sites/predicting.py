@@ -11,6 +11,7 @@ from plait.errors import InputError
 from plait.models.catalogue import bundled
 from plait.structure.protein import Hetero, Protein
 from plait.tasks.binding_sites.geometric import GEOMETRIC
+from plait.tasks.binding_sites.partners import FIRST, Partner
 from plait.tasks.binding_sites.pockets import (
     Pocket,
     densest_pockets,
@@ -23,10 +24,14 @@ from plait.tasks.binding_sites.pockets import (
 DEFAULT = "plait-sites"
 """The model that is used where none is named."""
 
+PARTNERS = "plait-partners"
+"""The one that is used where a partner is named and no model."""
+
 
 @dataclasses.dataclass(frozen=True)
 class SiteSettings:
-    """How a model's probabilities become sites and pockets; in its card under "binding_sites"."""
+    """How a model's probabilities become sites and pockets; in its card under "binding_sites", and under "partners" by
+    name where it answers for several kinds of partners."""
 
     threshold: float = option(0.5, "a residue of at least this probability is predicted to bind")
     points: Literal["surface", "cavities"] = option(
@@ -41,15 +46,18 @@ class SiteSettings:
     fewest: int = option(3, "pockets of fewer residues are dropped")
 
     @classmethod
-    def of(cls, model) -> "SiteSettings":
-        """Those that the model's card states, and the defaults for the rest.
+    def of(cls, model, partner: Partner = FIRST) -> "SiteSettings":
+        """Those that the model's card states for a partner, and the defaults for the rest.
 
         Raises
         ------
         InputError
             If the card states something else.
         """
-        return from_dict(cls, (model.card or {}).get("binding_sites") or {}, file=model.name, place="binding_sites")
+        card, place = model.card or {}, "binding_sites"
+        if partner.name and isinstance(card.get("partners"), dict) and partner.name in card["partners"]:
+            card, place = card["partners"], partner.name
+        return from_dict(cls, card.get(place) or {}, file=model.name, place=place)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +79,7 @@ class Sites:
     atoms: np.ndarray | None = None
 
 
-def find(model, protein: Protein, settings: SiteSettings, together: bool = True) -> Sites:
+def find(model, protein: Protein, settings: SiteSettings, together: bool = True, partner: Partner = FIRST) -> Sites:
     """Probabilities and pockets of a protein; ligands in it are not looked at.
 
     Parameters
@@ -81,6 +89,8 @@ def find(model, protein: Protein, settings: SiteSettings, together: bool = True)
     settings : SiteSettings
     together : bool
         Whether chains see one another; without it each is asked by itself. Pockets are always those of the whole.
+    partner : Partner
+        What may be bound, of those that the model answers for; its first column if not given.
 
     Raises
     ------
@@ -92,7 +102,7 @@ def find(model, protein: Protein, settings: SiteSettings, together: bool = True)
         probability, points = model.find_sites(protein)
     else:
         check_model(model)
-        found = _probabilities(model, protein, together)
+        found = _probabilities(model, protein, together, partner)
         probability, atoms = (None if one is None else one.astype(np.float32) for one in found)
         if settings.points == "cavities":
             points = likely(points_of_cavities(protein, probability), settings.pocket_threshold)
@@ -115,8 +125,9 @@ def check_model(model) -> None:
     )
 
 
-def load_site_model(name=None):
-    """The model of a name, folder or hub id, or the geometric baseline; a model is returned as it is.
+def load_site_model(name=None, partner: str | None = None):
+    """The model of a name, folder or hub id, or the geometric baseline; a model is returned as it is. Where none is
+    named, the one for small molecules, or for all kinds of partners if `partner` names one.
 
     Raises
     ------
@@ -125,27 +136,28 @@ def load_site_model(name=None):
     """
     from plait.models.loading import load
 
-    if name is None and DEFAULT not in bundled():
+    default = PARTNERS if partner else DEFAULT
+    if name is None and default not in bundled():
         raise InputError(
-            f"no model for binding sites ships with this version of plait ({DEFAULT})",
+            f"no model for binding sites ships with this version of plait ({default})",
             expected=f"--model: a folder or hub id of a model with the head {RESIDUES}",
             do="Train one with the objective binding-site, or give "
             f"--model {GEOMETRIC.name} for cavities by geometry alone.",
         )
-    model = name if hasattr(name, "find_sites") else GEOMETRIC if name == GEOMETRIC.name else load(name or DEFAULT)
+    model = name if hasattr(name, "find_sites") else GEOMETRIC if name == GEOMETRIC.name else load(name or default)
     check_model(model)
     return model
 
 
-def _probabilities(model, protein: Protein, together: bool) -> tuple[np.ndarray, np.ndarray | None]:
+def _probabilities(model, protein: Protein, together: bool, partner: Partner) -> tuple[np.ndarray, np.ndarray | None]:
     """Probability of each residue, float64 [R], and of each atom, float64 [A] or None."""
     if together or len(protein.chains) == 1:
-        return probabilities(protein, model.outputs(protein))
+        return probabilities(protein, model.outputs(protein), partner)
     residues, atoms = np.empty(len(protein)), np.empty(len(protein.position))
     for chain in protein.chains:
         own = protein.chain == chain
         alone = protein.select_chain(chain)
-        residues[own], of_atoms = probabilities(alone, model.outputs(alone))
+        residues[own], of_atoms = probabilities(alone, model.outputs(alone), partner)
         if of_atoms is None:
             atoms = None
         elif atoms is not None:
@@ -153,7 +165,9 @@ def _probabilities(model, protein: Protein, together: bool) -> tuple[np.ndarray,
     return residues, atoms
 
 
-def probabilities(protein: Protein, outputs: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
+def probabilities(
+    protein: Protein, outputs: dict[str, np.ndarray], partner: Partner = FIRST
+) -> tuple[np.ndarray, np.ndarray | None]:
     """What heads for binding sites say of a protein's residues, float64 [R], and atoms, float64 [A] or None.
 
     A residue of a network that answers for atoms alone, as the published one does, has the probability of its C-alpha.
@@ -163,7 +177,8 @@ def probabilities(protein: Protein, outputs: dict[str, np.ndarray]) -> tuple[np.
     if atoms is not None and "atom_is_node" in outputs:
         atoms = np.where(outputs["atom_is_node"] > 0, atoms, np.nan)
     if RESIDUES in outputs:
-        return _sigmoid(outputs[RESIDUES]), atoms
+        logit = np.asarray(outputs[RESIDUES])[:, list(partner.columns)].max(1, keepdims=True)
+        return _sigmoid(logit), atoms
     residues = np.full(len(protein), np.nan)
     alphas = np.flatnonzero(protein.atom_name == "CA")[::-1]  # the first of two stays
     residues[protein.residue_of[alphas]] = atoms[alphas]

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from plait.structure.protein import Protein, Remark
+from plait.tasks.binding_sites.partners import FIRST, SMALL_MOLECULES, Partner
 from plait.tasks.binding_sites.pockets import Pocket
 from plait.tasks.binding_sites.predicting import SiteSettings
 
@@ -30,6 +31,8 @@ class SiteResult:
     protein : Protein
     model : Model or GeometricSites
     settings : SiteSettings
+    partner : Partner
+        What the probability is about, of a model that tells kinds of partners.
     remarks : tuple of Remark
     atom_table : pandas.DataFrame or None
         `ATOM_COLUMNS`, a row an atom in the order of the file, where atoms were asked for.
@@ -44,6 +47,7 @@ class SiteResult:
     protein: Protein
     model: Any
     settings: SiteSettings
+    partner: Partner = FIRST
     remarks: tuple[Remark, ...] = ()
     atom_table: Any = None
     arguments: dict = dataclasses.field(default_factory=dict)
@@ -59,13 +63,21 @@ class SiteResult:
     def meaning(self) -> str:
         """What the numbers mean."""
         learned = not hasattr(self.model, "find_sites")
-        what = (
-            "probability: how likely a heavy atom of the residue is within 4 angstrom of a bound small molecule, as "
-            "the model predicts it from the protein alone"
-            if learned
-            else "probability: how much of the largest cavities the residue lines, from 0 to 1; a geometric measure "
-            "and no probability"
-        )
+        if not learned:
+            what = (
+                "probability: how much of the largest cavities the residue lines, from 0 to 1; a geometric measure and "
+                "no probability"
+            )
+        elif self.partner.name:
+            what = (
+                f"probability: how likely the residue touches {self.partner.in_words}, given that the protein binds "
+                "one, as the model predicts it from the protein alone"
+            )
+        else:
+            what = (
+                f"probability: how likely a heavy atom of the residue is {SMALL_MOLECULES}, as the model predicts it "
+                "from the protein alone"
+            )
         if not learned:
             joined, of = "joins points of one cavity", "volume in cubic angstrom"
         elif self.settings.points == "cavities":
