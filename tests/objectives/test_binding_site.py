@@ -310,3 +310,28 @@ def test_other_partners_on_backbones_alone(shared, ligand):
             if len(np.unique(label[np.isfinite(label)])) == 2
         ]
         assert found["auroc"] == pytest.approx(np.mean(areas), abs=1e-9)
+
+
+def test_kinds_of_partners_by_hand(ubiquitin):
+    """Each known pair of residue and kind is one question; the rest is not asked."""
+    two = ubiquitin.select(np.arange(76) < 2)
+    objective = BindingSite(BindingSiteConfig(columns=3))
+    assert objective.heads == {"binding_site": 3}
+    label = np.array([[1, np.nan, 0], [np.nan, 0, np.nan]], np.float32)
+    view = objective.view([labelled(two, label)], GENERATOR(0))
+    logit = torch.tensor([[2.0, 99.0, 1.0], [99.0, -3.0, 99.0]], requires_grad=True)
+    term = objective.loss({"binding_site": logit}, view)["binding_site"]
+    expected = (np.log1p(np.exp(-2)) + np.log1p(np.exp(1)) + np.log1p(np.exp(-3))) / 3
+    assert term.value.item() == pytest.approx(expected, rel=1e-6)
+    term.value.backward()
+    assert torch.equal(logit.grad == 0, torch.tensor(np.isnan(label)))
+    found = objective.loss(objective.perfect(view), view)
+    assert total(found).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_labels_of_another_number_of_kinds_are_refused(ubiquitin):
+    for columns, label in ((3, np.zeros((76, 2))), (3, np.zeros(76)), (1, np.zeros((76, 2)))):
+        with pytest.raises(InputError, match=r"kinds of partners.*columns"):
+            BindingSite(BindingSiteConfig(columns=columns)).view([labelled(ubiquitin, label)], GENERATOR(0))
+    with pytest.raises(InputError, match="kinds of partners"):
+        BindingSite(BindingSiteConfig(columns=2, atoms=1.0))

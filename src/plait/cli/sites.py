@@ -30,6 +30,11 @@ class Config:
         "bundled model, folder or hub id owner/name, with a head for binding sites, or geometry (cavities, nothing "
         "learned); the bundled one if not given",
     )
+    partner: str | None = option(
+        None,
+        "what is bound: small-molecule, atp, haem, calcium, magnesium, manganese, zinc, metal (any of the four), dna, "
+        "rna, nucleic-acid, peptide or protein, for a model that tells them; without --model the bundled one that does",
+    )
     together: bool = option(True, "chains see one another, as sites between chains need; else each by itself")
     structure_model: int = option(1, "which model of a file that has several, from 1")
     atoms: bool = option(False, "answer for atoms too: atoms.csv, for a model with a head for them")
@@ -71,7 +76,7 @@ class _Finding(Each):
     def load(self):
         from plait.tasks.binding_sites.predicting import load_site_model
 
-        return load_site_model(self.config.model)
+        return load_site_model(self.config.model, self.config.partner)
 
     def is_done(self, file: Path, out: Path) -> bool:
         from plait import __version__
@@ -97,14 +102,15 @@ class _Finding(Each):
 
 
 def _arguments(config: Config) -> dict:
-    return {name: getattr(config, name) for name in ("chain", "together", "structure_model", "atoms")}
+    return {name: getattr(config, name) for name in ("chain", "together", "structure_model", "atoms", "partner")}
 
 
 def _headline(result) -> str:
     protein, pockets = result.protein, len(result.pockets)
+    bind = f"bind {result.partner.in_words}" if result.partner.name else "bind"
     chains = ", ".join(f"{name or '(blank)'} {count}" for name, count in protein.chain_lengths.items())
     return (
-        f"{protein.source}: residues {chains}; {int(result.predicted.sum())} predicted to bind, "
+        f"{protein.source}: residues {chains}; {int(result.predicted.sum())} predicted to {bind}, "
         f"{pockets} pocket{'' if pockets == 1 else 's'}, with {result.model.name}"
     )
 

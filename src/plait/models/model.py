@@ -71,7 +71,7 @@ class Model:
         if not self.scoring.sites:
             return weight
         found = self.outputs(protein) if found is None else found
-        return raised_by_sites(weight, found["binding_site"][:, 0], self.scoring.sites)
+        return raised_by_sites(weight, found["binding_site"], self.scoring.sites, self.scoring.site_groups)
 
     def score_matrix(self, protein: Protein, masked=None, homologs: Homologs | None = None) -> np.ndarray:
         """Score of every single substitution of one chain: float32 [R, 20], 0 for the wild type, NaN where it is
@@ -143,7 +143,8 @@ class Model:
             "neighbours (about 0.1 in a loose tail to 1 in the core)",
         }[self.scoring.weighting]
         if self.scoring.sites:
-            text += ", raised where the residue is predicted to touch a ligand"
+            groups = " or ".join(dict.fromkeys(name.replace("-", " ") for name in self.scoring.site_groups if name))
+            text += f", raised where the residue is predicted to touch a {groups or 'ligand'}"
         if self.scoring.stability:
             text += (
                 f", plus {self.scoring.stability:.3g} times the predicted change of folding stability, weighted by "

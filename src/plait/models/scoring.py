@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from plait.config import option
+from plait.errors import InputError
 from plait.structure.protein import Protein
 from plait.structure.surface import burial, relative_accessibility
 
@@ -37,6 +38,12 @@ class Scoring:
         0.0,
         "how much a predicted binding site counts: a site's weight w becomes 1 - (1 - w) (1 - sites times the "
         "probability that it touches a ligand)",
+    )
+    site_groups: tuple[str, ...] = option(
+        (),
+        "where the model of sites tells kinds of partners, the group of each of its columns, in their order; an empty "
+        "name leaves a column out. A residue touches a group with the largest probability of its columns, and a "
+        "partner unless it touches no group; if not given, the first column alone counts",
     )
     log_odds: float = option(1.0, "what the weighted log-odds count; 0 for the stability head alone")
     stability: float = option(
@@ -74,20 +81,50 @@ def site_weight(protein: Protein, scoring: Scoring) -> np.ndarray:
     return weight.astype(np.float32)
 
 
-def raised_by_sites(weight: np.ndarray, logit: np.ndarray, share: float) -> np.ndarray:
-    """Weights of sites where those that bind matter too: 1 - (1 - weight) (1 - share * sigmoid(logit)), float32 [R].
+def raised_by_sites(weight: np.ndarray, logit: np.ndarray, share: float, groups: tuple[str, ...] = ()) -> np.ndarray:
+    """Weights of sites where those that bind matter too: 1 - (1 - weight) (1 - share * p), float32 [R].
 
     That exposed residues tolerate substitutions holds for those that have nothing to do there. The sites of function
     lie on the surface, and evolution's log-odds should count in full at them (docs/results/model.md).
 
+    p is the sigmoid of the first column's logit, or with `groups` that of touching any partner (`touches_any`).
+
     Parameters
     ----------
     weight : float [R], at most 1
-    logit : float [R]
+    logit : float [R] or [R, columns]
         Of the head "binding_site".
+    groups : tuple of str
+        See `Scoring.site_groups`.
+
+    Raises
+    ------
+    InputError
+        If there is not a group for each column.
     """
-    probability = 1 / (1 + np.exp(-np.clip(np.asarray(logit, np.float64), -500, 500)))
+    logit = np.asarray(logit, np.float64)
+    if not groups and logit.ndim == 2:
+        logit = logit[:, 0]
+    probability = 1 / (1 + np.exp(-np.clip(logit, -500, 500)))
+    if groups:
+        probability = touches_any(probability.reshape(len(logit), -1), groups)
     return (1 - (1 - weight) * (1 - share * probability)).astype(np.float32)
+
+
+def touches_any(probability: np.ndarray, groups: tuple[str, ...]) -> np.ndarray:
+    """The probability that a residue touches a partner of any group: float64 [R], 1 minus the product over groups of
+    1 minus the largest probability among the group's columns [R, columns]."""
+    if len(groups) != probability.shape[1] or not any(groups):
+        raise InputError(
+            "groups of partners that do not fit the head for binding sites",
+            place="scoring, site_groups",
+            got=list(groups),
+            expected=f"{probability.shape[1]} names, one at least not empty",
+        )
+    untouched = np.ones(len(probability))
+    for group in dict.fromkeys(name for name in groups if name):
+        untouched *= 1 - probability[:, [name == group for name in groups]].max(1)
+    return 1 - untouched
 
 
 def _relative_burial(protein: Protein, scoring: Scoring) -> np.ndarray:

@@ -54,7 +54,8 @@ def write_sites_page(result, path: str | Path, *, structure: str | Path | None =
     structure : path, optional
         The coloured structure as mmCIF, for the 3D view.
     """
-    title = f"Binding sites: {result.protein.source or 'structure'}"
+    kind = f" of {result.partner.in_words}" if result.partner.name else ""
+    title = f"Binding sites{kind}: {result.protein.source or 'structure'}"
     data = sites_page_data(result)
     return write_html(path, "sites.html", title=title, script="sites.js", data=data, structure=structure)
 
@@ -110,6 +111,7 @@ def _record(result, seconds: dict[str, float]) -> dict:
         "model": {"name": model.name, "digest": model.digest or None, "card": model.card},
         "sites": {
             "meaning": result.meaning,
+            "partner": result.partner.name or None,
             "settings": vars(result.settings),
             "predicted_residues": int(result.predicted.sum()),
             "pockets": len(result.pockets),

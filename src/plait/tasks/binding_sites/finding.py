@@ -19,6 +19,7 @@ def sites(
     together: bool = True,
     structure_model: int = 1,
     atoms: bool = False,
+    partner: str | None = None,
 ) -> SiteResult:
     """Find the binding sites of a protein: `plait.sites("1ubq.cif").table`.
 
@@ -35,6 +36,9 @@ def sites(
         Number of the model in a file that has several.
     atoms : bool
         Answer for atoms too (`SiteResult.atom_table`).
+    partner : str, optional
+        What is bound, such as "zinc" or "dna", for a model that tells kinds of partners (its first if not given); where
+        no model is named, the bundled one that does.
 
     Raises
     ------
@@ -42,7 +46,7 @@ def sites(
         For whatever of the input the user can mend.
     """
     timings, started = {}, time.perf_counter()
-    model = load_site_model(model)
+    model = load_site_model(model, partner)
     timings["load model"] = time.perf_counter() - started
     started = time.perf_counter()
     if isinstance(structure, Protein):
@@ -57,7 +61,9 @@ def sites(
         source = {"structure": file_digest(structure)}
     timings["read structure"] = time.perf_counter() - started
     started = time.perf_counter()
-    result = BindingSites(Config(together=together, atoms=atoms))(model, protein)
+    result = BindingSites(Config(together=together, atoms=atoms, partner=partner or ""))(model, protein)
     timings["find sites"] = time.perf_counter() - started
     arguments = {"chain": chain, "together": together, "structure_model": structure_model, "atoms": atoms}
+    if partner:
+        arguments["partner"] = partner
     return dataclasses.replace(result, arguments=arguments, source=source, timings=timings)

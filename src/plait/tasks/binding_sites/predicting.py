@@ -11,7 +11,7 @@ from plait.errors import InputError
 from plait.models.catalogue import bundled
 from plait.structure.protein import Hetero, Protein
 from plait.tasks.binding_sites.geometric import GEOMETRIC
-from plait.tasks.binding_sites.partners import FIRST, Partner
+from plait.tasks.binding_sites.partners import FIRST, Partner, partner_of
 from plait.tasks.binding_sites.pockets import (
     Pocket,
     densest_pockets,
@@ -132,7 +132,8 @@ def load_site_model(name=None, partner: str | None = None):
     Raises
     ------
     InputError
-        If there is no such model, none was named and none ships, or it has no head for binding sites.
+        If there is no such model, none was named and none ships, it has no head for binding sites, or it does not
+        answer for the partner.
     """
     from plait.models.loading import load
 
@@ -146,6 +147,7 @@ def load_site_model(name=None, partner: str | None = None):
         )
     model = name if hasattr(name, "find_sites") else GEOMETRIC if name == GEOMETRIC.name else load(name or default)
     check_model(model)
+    partner_of(model, partner)
     return model
 
 
