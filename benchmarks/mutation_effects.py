@@ -15,12 +15,11 @@ from pathlib import Path
 
 from plait.models.baselines import BASELINES
 from plait.models.catalogue import DEFAULT
-from plait.models.ensemble import Ensemble
 from plait.models.loading import load
 from plait.reports.benchmark import write_benchmark
 from plait.tasks.dms_benchmark import benchmark_dms
 
-ZERO_SHOT, TOKENS = "plait-geometry", "plait-small"
+STRICT, ZERO_SHOT, TOKENS = "plait-braid-strict", "plait-geometry", "plait-small"
 BESIDE = ("BLOSUM62", "ESM2 (8M)", "ESM2 (35M)", "Site-Independent", "ESM-IF1", "SaProt (650M)", "ProSST (K=2048)")
 
 
@@ -29,32 +28,28 @@ def main():
     parser.add_argument("--data", type=Path, default=Path("../shared/data/dms"))
     parser.add_argument("--work", type=Path, default=Path("runs/mutation_effects"))
     parser.add_argument("--out", type=Path, default=Path("docs/results/mutation_effects"))
-    parser.add_argument("--strict", type=Path, help="folder of the run of recipes/stability-strict.yaml")
     options = parser.parse_args()
-    whole, zero_shot = load(DEFAULT), load(ZERO_SHOT)
-    models = [
-        whole,
-        scoring(whole, "stability left out", stability=0.0),
-        scoring(whole, "stability counts as much", stability=1.0),
-        scoring(whole, "sites left out", sites=0.0),
-        scoring(whole, "sites and stability left out", sites=0.0, stability=0.0),
-        scoring(whole, "stability alone", log_odds=0.0, stability=1.0),
+    whole, strict, zero_shot = load(DEFAULT), load(STRICT), load(ZERO_SHOT)
+    models = [whole, *parts_left_out(whole), strict, *parts_left_out(strict)]
+    models += [
         zero_shot,
         scoring(zero_shot, "log-odds alone", weighting="none"),
         load(TOKENS),
         *BASELINES,
     ]
-    if options.strict:
-        models.insert(1, with_stability_of(whole, load(options.strict), "stability by the strict form"))
     result = benchmark_dms(options.data, models, out=options.work, report=lambda one: print(one, file=sys.stderr))
     command = shlex.join(["python", "benchmarks/mutation_effects.py", *sys.argv[1:]])
     print(write_benchmark(result, options.out, beside=BESIDE, command=command))
 
 
-def with_stability_of(model, member, what: str):
-    """The ensemble with another network in the place of its first member: the same but for the stability heads."""
-    name = f"{model.name} ({what})"
-    return Ensemble(name, [member, *model.members[1:]], model.scoring, model.card, model.weights)
+def parts_left_out(model) -> list:
+    """An ensemble without each of its parts, and its stability alone."""
+    return [
+        scoring(model, "stability left out", stability=0.0),
+        scoring(model, "sites left out", sites=0.0),
+        scoring(model, "sites and stability left out", sites=0.0, stability=0.0),
+        scoring(model, "stability alone", log_odds=0.0, stability=1.0),
+    ]
 
 
 def scoring(model, what: str, **changes):

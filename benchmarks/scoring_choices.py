@@ -3,7 +3,7 @@
     python benchmarks/scoring_choices.py --data ../shared/data
 
 1. What log-odds are multiplied by, on measured stability of proteins that the zero-shot members did not learn from:
-   mean Spearman over proteins of training and validation clusters (near_dms = 0, at least 20 rows).
+   mean Spearman over proteins of training and validation clusters (near_eval = 0, at least 20 rows).
 2. One pass, masked passes, or several models, on validation chains of the corpus: cross-entropy against the profile
    (weight: square root of the effective sequences, up to 30), and the mean over chains of Spearman's correlation of
    predicted log-odds with those of the profile. The networks are plait-geometry and plait-small.
@@ -23,10 +23,11 @@ from plait.data.corpus import Corpus, CorpusConfig
 from plait.data.stability import Stability, StabilityConfig
 from plait.data.stability_ranking import less_wild_type, rank_stability
 from plait.models.loading import load
-from plait.models.scoring import Scoring, site_weight
+from plait.models.scoring import Scoring, information_content, site_weight
 
 GEOMETRY, TOKENS = "plait-geometry", "plait-small"
 PASSES, HIDDEN, NOISE = 6, 0.15, 0.2
+EXPOSURE = "(0.3 + burial) (1.3 - area): exposure"
 
 
 def main():
@@ -47,10 +48,12 @@ def main():
 def weights_table(model, options) -> list[str]:
     found: dict[str, list] = {}
     for split in ("train", "valid"):
-        measured = Stability(StabilityConfig(folder=str(options.data / "stability"), split=split, fewest=20))
+        config = StabilityConfig(folder=str(options.data / "stability"), split=split, exclude="near_eval", fewest=20)
+        measured = Stability(config)
         for example in (measured[index] for index in range(len(measured))):
             protein = example.protein
-            odds = less_wild_type(model.log_probabilities(protein), protein.residue_type)
+            log_p = model.log_probabilities(protein)
+            odds, content = less_wild_type(log_p, protein.residue_type), information_content(log_p)[:, None]
             buried = site_weight(protein, Scoring(weighting="burial"))[:, None]
             area = example.labels["accessibility"]
             area = np.where(np.isfinite(area), np.clip(area, 0, 1), 1 - buried[:, 0])[:, None]
@@ -60,17 +63,34 @@ def weights_table(model, options) -> list[str]:
                 "1 - area (RSALOR)": odds * (1 - area),
                 "their mean": odds * (buried + 1 - area) / 2,
                 "their product": odds * buried * (1 - area),
-                "(0.3 + burial) (1.3 - area): exposure": odds * (0.3 + buried) * (1.3 - area),
+                EXPOSURE: odds * (0.3 + buried) * (1.3 - area),
+                **{
+                    f"exposure, information content to the power {power}": odds
+                    * (0.3 + buried)
+                    * (1.3 - area)
+                    * content**power
+                    for power in (0.25, 0.5, 1, 2)
+                },
                 "burial without log-odds": np.broadcast_to(-buried, odds.shape),
                 "area without log-odds": np.broadcast_to(area, odds.shape),
             }.items():
                 found.setdefault(name, []).append((example, score))
-    lines = ["| log-odds times | mega-scale | curated |", "| --- | --- | --- |"]
+    lines = [
+        "| log-odds times | mega-scale | curated | beyond exposure, both together |",
+        "| --- | --- | --- | --- |",
+    ]
+    plain = all_spearman(found[EXPOSURE])
     for name, predictions in found.items():
         rankings = rank_stability(predictions).values()
         cells = [f"{one.mean:.3f} ± {one.standard_error:.3f} ({len(one.spearman)})" for one in rankings]
-        lines.append(f"| {name} | {cells[0]} | {cells[1]} |")
+        beyond = all_spearman(predictions) - plain
+        cells.append(f"{beyond.mean():+.4f} ± {beyond.std(ddof=1) / len(beyond) ** 0.5:.4f}")
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return lines
+
+
+def all_spearman(predictions) -> np.ndarray:
+    return np.concatenate([list(one.spearman.values()) for one in rank_stability(predictions).values()])
 
 
 def passes_table(geometry, tokens, options) -> list[str]:

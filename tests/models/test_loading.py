@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 
 from plait.encoders.base import EncoderWithHeads
@@ -15,7 +16,7 @@ from plait.errors import InputError
 from plait.models.ensemble import Ensemble
 from plait.models.loading import load, save
 from plait.models.model import Model
-from plait.models.scoring import Scoring, site_weight
+from plait.models.scoring import Scoring, information_content, site_weight
 from plait.structure import read_structure
 from plait.structure.surface import relative_accessibility
 from plait.tokenizers.dssp import DSSPTokenizer
@@ -238,6 +239,21 @@ def test_members_count_by_their_weights(model, stable, protein, tmp_path):
     for wrong in ([1], [1, 0], [1, -2], "31", ["3", 1], 4):
         with pytest.raises(InputError, match="2 numbers above 0"):
             Ensemble("both", [model, stable], Scoring(head="profile"), {}, weights=wrong)
+
+
+def test_information_weighs_sites_by_how_certain_the_prediction_is(model, protein):
+    scoring = Scoring(head="profile", weighting="exposure", information=0.5)
+    other = Model("other", model.network, model.tokenizer, scoring, {})
+    log_p, plain = other.log_probabilities(protein), site_weight(protein, other.scoring)
+    entropy = [scipy.stats.entropy(np.exp(row)) for row in log_p]
+    expected = plain * np.sqrt(1 - np.array(entropy) / np.log(20))
+    assert np.allclose(other.site_weight(protein), expected, atol=1e-6)
+    odds = log_p - log_p[np.arange(76), protein.residue_type.astype(int)][:, None]
+    assert np.allclose(other.score_matrix(protein), odds * expected[:, None], atol=1e-5)
+    assert "conserved" in other.describe_score()
+    # by hand: nothing known, one of two types, one type; rows need not be normalised
+    rows = np.log(np.array([[1.0] * 20, [4.0, 4.0] + [1e-30] * 18, [9.0] + [1e-30] * 19]))
+    assert np.allclose(information_content(rows), [0, 1 - np.log(2) / np.log(20), 1], atol=1e-9)
 
 
 def test_binding_sites_raise_the_weight_of_log_odds_alone(stable, protein, tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 from plait.data.homologs import Homologs
 from plait.data.site_profiles import mixed
 from plait.errors import InputError
-from plait.models.scoring import Scoring, raised_by_sites, site_weight
+from plait.models.scoring import Scoring, information_content, raised_by_sites, site_weight
 from plait.structure.protein import Protein
 from plait.structure.vocabulary import UNKNOWN
 
@@ -64,14 +64,21 @@ class Model:
         reads = structure is not None and structure.tokenizer != "random"
         return self._structure_tokens(protein) if reads else None
 
-    def site_weight(self, protein: Protein, found: dict[str, np.ndarray] | None = None) -> np.ndarray:
-        """What the log-odds of each residue are multiplied by: float32 [R]; see `plait.models.scoring.site_weight` and
-        `raised_by_sites`. `found` are the outputs for the protein, where they are at hand."""
-        weight = site_weight(protein, self.scoring)
-        if not self.scoring.sites:
-            return weight
-        found = self.outputs(protein) if found is None else found
-        return raised_by_sites(weight, found["binding_site"], self.scoring.sites, self.scoring.site_groups)
+    def site_weight(
+        self, protein: Protein, found: dict[str, np.ndarray] | None = None, log_p: np.ndarray | None = None
+    ) -> np.ndarray:
+        """What the log-odds of each residue are multiplied by: float32 [R]; see `plait.models.scoring`: `site_weight`,
+        `raised_by_sites`, and a power of `information_content`. `found` are the outputs for the protein, where they are
+        at hand, and `log_p` [R, 20] the log-probabilities if others than those of `found`."""
+        weight, scoring = site_weight(protein, self.scoring), self.scoring
+        if found is None and (scoring.sites or scoring.information):
+            found = self.outputs(protein)
+        if scoring.sites:
+            weight = raised_by_sites(weight, found["binding_site"], scoring.sites, scoring.site_groups)
+        if scoring.information:
+            information = information_content(self._read(found) if log_p is None else log_p)
+            weight = (weight * information**scoring.information).astype(np.float32)
+        return weight
 
     def score_matrix(self, protein: Protein, masked=None, homologs: Homologs | None = None) -> np.ndarray:
         """Score of every single substitution of one chain: float32 [R, 20], 0 for the wild type, NaN where it is
@@ -105,7 +112,7 @@ class Model:
         score = alone
         if homologs is not None:
             log_p = mixed(log_p, homologs.count, prior=scoring.alignment_prior, share=scoring.alignment_share)
-            score = scoring.log_odds * gain(log_p) * weight
+            score = scoring.log_odds * gain(log_p) * self.site_weight(protein, found, log_p)[:, None]
         if scoring.stability and known.any():
             stability = gain(found["stability"]) * site_weight(protein, scoring)[:, None]
             scale = float(alone[known].std() / max(stability[known].std(), 1e-6)) if scoring.log_odds else 1.0
@@ -145,6 +152,9 @@ class Model:
         if self.scoring.sites:
             groups = " or ".join(dict.fromkeys(name.replace("-", " ") for name in self.scoring.site_groups if name))
             text += f", raised where the residue is predicted to touch a {groups or 'ligand'}"
+        if self.scoring.information:
+            power = f"to the power {self.scoring.information:.3g}"
+            text += f", times how conserved the site is predicted to be (relative information content {power})"
         if self.scoring.stability:
             text += (
                 f", plus {self.scoring.stability:.3g} times the predicted change of folding stability, weighted by "

@@ -45,6 +45,11 @@ class Scoring:
         "name leaves a column out. A residue touches a group with the largest probability of its columns, and a "
         "partner unless it touches no group; if not given, the first column alone counts",
     )
+    information: float = option(
+        0.0,
+        "power of the site's information content, over its largest value log 20, that log-odds are multiplied by: 0.5 "
+        "gives conserved sites more weight",
+    )
     log_odds: float = option(1.0, "what the weighted log-odds count; 0 for the stability head alone")
     stability: float = option(
         0.0,
@@ -109,6 +114,18 @@ def raised_by_sites(weight: np.ndarray, logit: np.ndarray, share: float, groups:
     if groups:
         probability = touches_any(probability.reshape(len(logit), -1), groups)
     return (1 - (1 - weight) * (1 - share * probability)).astype(np.float32)
+
+
+def information_content(log_p: np.ndarray) -> np.ndarray:
+    """log 20 minus the entropy of each row of log-probabilities [R, 20], over log 20: float64 [R], from 0 where all
+    residue types are alike to 1 where one is certain. Rows need not be normalised.
+
+    What GEMME (Laine et al., msz179) does with conservation: a substitution costs more where evolution was strict.
+    """
+    log_p = np.asarray(log_p, np.float64)
+    log_p = log_p - log_p.max(1, keepdims=True)
+    log_p = log_p - np.log(np.exp(log_p).sum(1, keepdims=True))
+    return np.clip(1 + (np.exp(log_p) * log_p).sum(1) / np.log(log_p.shape[1]), 0, 1)
 
 
 def touches_any(probability: np.ndarray, groups: tuple[str, ...]) -> np.ndarray:
