@@ -245,7 +245,7 @@ def test_information_weighs_sites_by_how_certain_the_prediction_is(model, protei
     scoring = Scoring(head="profile", weighting="exposure", information=0.5)
     other = Model("other", model.network, model.tokenizer, scoring, {})
     log_p, plain = other.log_probabilities(protein), site_weight(protein, other.scoring)
-    entropy = [scipy.stats.entropy(np.exp(row)) for row in log_p]
+    entropy = [scipy.stats.entropy(np.exp(row)) for row in log_p.astype(float)]
     expected = plain * np.sqrt(1 - np.array(entropy) / np.log(20))
     assert np.allclose(other.site_weight(protein), expected, atol=1e-6)
     odds = log_p - log_p[np.arange(76), protein.residue_type.astype(int)][:, None]
