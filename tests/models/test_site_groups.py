@@ -21,6 +21,15 @@ def test_groups_by_hand():
     assert found == pytest.approx([1 - 0.5 * 0.9, 1.0])
 
 
+def test_what_is_said_without_a_sign_counts_nothing():
+    probability = np.array([[0.1, 0.2], [0.05, 0.6], [1.0, 0.0]])
+    found = touches_any(probability, ("metal", "dna"), (0.1, 0.2))
+    assert found == pytest.approx([0.0, 0.5, 1.0])  # by hand: (0.6 - 0.2) / 0.8
+    for rates in ((0.1,), (0.1, 1.0), (-0.1, 0.2)):
+        with pytest.raises(InputError, match="rates of partners"):
+            touches_any(probability, ("metal", "dna"), rates)
+
+
 def test_one_column_is_as_before_bit_for_bit():
     """The formula of decision 10, written out with the first column."""
     weight, logit = GENERATOR.uniform(0.1, 1, 500).astype(np.float32), GENERATOR.normal(0, 4, (500, 3)).astype("f4")

@@ -74,7 +74,8 @@ class Model:
         if found is None and (scoring.sites or scoring.information):
             found = self.outputs(protein)
         if scoring.sites:
-            weight = raised_by_sites(weight, found["binding_site"], scoring.sites, scoring.site_groups)
+            groups, rates = scoring.site_groups, scoring.site_rates
+            weight = raised_by_sites(weight, found["binding_site"], scoring.sites, groups, rates)
         if scoring.information:
             information = information_content(self._read(found) if log_p is None else log_p)
             weight = (weight * information**scoring.information).astype(np.float32)

@@ -45,6 +45,11 @@ class Scoring:
         "name leaves a column out. A residue touches a group with the largest probability of its columns, and a "
         "partner unless it touches no group; if not given, the first column alone counts",
     )
+    site_rates: tuple[float, ...] = option(
+        (),
+        "beside site_groups: the share of residues that touch each column's partner, in proteins that bind one; a "
+        "probability counts as far as it is above it, over what it could be",
+    )
     information: float = option(
         0.0,
         "power of the site's information content, over its largest value log 20, that log-odds are multiplied by: 0.5 "
@@ -86,7 +91,13 @@ def site_weight(protein: Protein, scoring: Scoring) -> np.ndarray:
     return weight.astype(np.float32)
 
 
-def raised_by_sites(weight: np.ndarray, logit: np.ndarray, share: float, groups: tuple[str, ...] = ()) -> np.ndarray:
+def raised_by_sites(
+    weight: np.ndarray,
+    logit: np.ndarray,
+    share: float,
+    groups: tuple[str, ...] = (),
+    rates: tuple[float, ...] = (),
+) -> np.ndarray:
     """Weights of sites where those that bind matter too: 1 - (1 - weight) (1 - share * p), float32 [R].
 
     That exposed residues tolerate substitutions holds for those that have nothing to do there. The sites of function
@@ -99,20 +110,20 @@ def raised_by_sites(weight: np.ndarray, logit: np.ndarray, share: float, groups:
     weight : float [R], at most 1
     logit : float [R] or [R, columns]
         Of the head "binding_site".
-    groups : tuple of str
-        See `Scoring.site_groups`.
+    groups, rates : tuples of str and float
+        See `Scoring.site_groups` and `Scoring.site_rates`.
 
     Raises
     ------
     InputError
-        If there is not a group for each column.
+        If there is not a group, or where there are rates, a rate from 0 to below 1, for each column.
     """
     logit = np.asarray(logit, np.float64)
     if not groups and logit.ndim == 2:
         logit = logit[:, 0]
     probability = 1 / (1 + np.exp(-np.clip(logit, -500, 500)))
     if groups:
-        probability = touches_any(probability.reshape(len(logit), -1), groups)
+        probability = touches_any(probability.reshape(len(logit), -1), groups, rates)
     return (1 - (1 - weight) * (1 - share * probability)).astype(np.float32)
 
 
@@ -128,9 +139,14 @@ def information_content(log_p: np.ndarray) -> np.ndarray:
     return np.clip(1 + (np.exp(log_p) * log_p).sum(1) / np.log(log_p.shape[1]), 0, 1)
 
 
-def touches_any(probability: np.ndarray, groups: tuple[str, ...]) -> np.ndarray:
+def touches_any(probability: np.ndarray, groups: tuple[str, ...], rates: tuple[float, ...] = ()) -> np.ndarray:
     """The probability that a residue touches a partner of any group: float64 [R], 1 minus the product over groups of
-    1 minus the largest probability among the group's columns [R, columns]."""
+    1 minus the largest probability among the group's columns [R, columns].
+
+    With `rates`, a probability p is first max(0, (p - rate) / (1 - rate)). The columns' probabilities hold for proteins
+    that bind such a partner; of one that need not, a network that sees no sign of it should say nothing, and the rate is
+    what it says without a sign.
+    """
     if len(groups) != probability.shape[1] or not any(groups):
         raise InputError(
             "groups of partners that do not fit the head for binding sites",
@@ -138,6 +154,16 @@ def touches_any(probability: np.ndarray, groups: tuple[str, ...]) -> np.ndarray:
             got=list(groups),
             expected=f"{probability.shape[1]} names, one at least not empty",
         )
+    if rates:
+        if len(rates) != len(groups) or not all(0 <= rate < 1 for rate in rates):
+            raise InputError(
+                "rates of partners that do not fit the groups",
+                place="scoring, site_rates",
+                got=list(rates),
+                expected=f"{len(groups)} numbers from 0 to below 1",
+            )
+        rates = np.asarray(rates, np.float64)
+        probability = np.clip((probability - rates) / (1 - rates), 0, 1)
     untouched = np.ones(len(probability))
     for group in dict.fromkeys(name for name in groups if name):
         untouched *= 1 - probability[:, [name == group for name in groups]].max(1)
