@@ -144,8 +144,8 @@ def touches_any(probability: np.ndarray, groups: tuple[str, ...], rates: tuple[f
     1 minus the largest probability among the group's columns [R, columns].
 
     With `rates`, a probability p is first max(0, (p - rate) / (1 - rate)). The columns' probabilities hold for proteins
-    that bind such a partner; of one that need not, a network that sees no sign of it should say nothing, and the rate is
-    what it says without a sign.
+    that bind such a partner; of one that need not, a network that sees no sign of it should say nothing, and the rate
+    is what it says without a sign.
     """
     if len(groups) != probability.shape[1] or not any(groups):
         raise InputError(
