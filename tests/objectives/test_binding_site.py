@@ -250,7 +250,7 @@ def test_published_loss_of_the_oracle(oracle):
         arrays["draws/euler_theta_phi_gamma"], arrays["draws/translation"], lambda n: np.zeros((n, 3))
     )
     start = np.zeros(len(example.protein), bool)
-    shown = published.show(example.protein, start, {}, example, start, draws)
+    shown = published.show(example.protein, start, example.labels, start, draws)
     view = dataclasses.replace(view, proteins=[shown.protein], masked=[shown.masked], extras=[shown.extras])
     network = EncoderWithHeads(VabsnetEncoder(config_of(oracle, name)), objective.heads).eval()
     state = from_published(read_weights(oracle, name))

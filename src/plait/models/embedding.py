@@ -122,7 +122,7 @@ class Embedder:
         self.model, self.level, self.together = model, level, together
         self.networks = list(model.members) if isinstance(model, Ensemble) else [model]
         # what would fail for every structure fails here
-        self.widths = {one.name: _vectors(one, _GLYCINE, level).shape[1] for one in self.networks}
+        self.widths = {one.name: _width(one, level) for one in self.networks}
 
     @property
     def width(self) -> int:
@@ -154,16 +154,26 @@ class Embedder:
         return ChainVectors(name, numbers, tuple(protein.residue_name.tolist()), vectors, atoms)
 
 
-def _vectors(model: Model, protein: Protein, level: str) -> np.ndarray:
-    """What one network's encoder gives: float32 [R, d], [A, d] or [1, d]."""
+def _width(model: Model, level: str) -> int:
+    """Values of a vector of one network."""
+    blank = None
+    if model.embeddings is not None:
+        model.embeddings.check()
+        blank = np.zeros((len(_GLYCINE), model.embeddings.width), np.float32)
+    return _vectors(model, _GLYCINE, level, blank).shape[1]
+
+
+def _vectors(model: Model, protein: Protein, level: str, language: np.ndarray | None = None) -> np.ndarray:
+    """What one network's encoder gives: float32 [R, d], [A, d] or [1, d]; the embeddings that it reads may be given."""
     import torch
 
     from plait.models.networks import encoder_of
 
     encoder = encoder_of(model.network)
-    tokens = model.structure_tokens(protein)
+    language = model.language(protein) if language is None else language
+    extras = {"structure_tokens": model.structure_tokens(protein), "language": language}
     with torch.inference_mode():
-        batch = encoder.prepare([protein], **({} if tokens is None else {"structure_tokens": [tokens]}))
+        batch = encoder.prepare([protein], **{name: [one] for name, one in extras.items() if one is not None})
         found = getattr(encoder(batch), level)
     if found is None:
         raise InputError(

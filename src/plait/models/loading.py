@@ -18,7 +18,7 @@ HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 PICKLES = {".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle", ".joblib"}
 
 
-def load(name=None, *, tokenizer=None) -> Model:
+def load(name=None, *, tokenizer=None, embeddings=None) -> Model:
     """The model of a name, folder or hub id.
 
     Parameters
@@ -29,6 +29,9 @@ def load(name=None, *, tokenizer=None) -> Model:
         returned as it is.
     tokenizer : str, path or Tokenizer, optional
         A registered name or the folder of a structure tokenizer, for folders of the published layout, which have none.
+    embeddings : path, optional
+        Precomputed embeddings, for a model whose encoder reads such (`plait.models.embedding_arrays.FileEmbeddings`
+        says which files).
 
     Raises
     ------
@@ -40,9 +43,9 @@ def load(name=None, *, tokenizer=None) -> Model:
     name = DEFAULT if name is None else str(name)
     path = Path(name)
     if name in bundled():
-        return _read(bundled()[name], name, tokenizer)
+        return _read(bundled()[name], name, tokenizer, embeddings)
     if path.is_dir():
-        return _read(path, path.name, tokenizer)
+        return _read(path, path.name, tokenizer, embeddings)
     if path.suffix.lower() in PICKLES:
         raise InputError(
             "checkpoints that are pickles can run code and are not read" if path.exists() else "no such file",
@@ -53,7 +56,7 @@ def load(name=None, *, tokenizer=None) -> Model:
     if path.is_file():
         raise InputError("a file, where a model is a folder", file=name, expected="config.json and model.safetensors")
     if HUB_ID.fullmatch(name):
-        return _read(_download(name), name, tokenizer)
+        return _read(_download(name), name, tokenizer, embeddings)
     near = closest(name, bundled())
     raise InputError(
         "unknown model",
@@ -78,17 +81,24 @@ def save(model: Model, folder) -> None:
         save_network(model.network, folder)
         if model.tokenizer is not None:
             model.tokenizer.save(folder / "tokenizer")
+        if model.embeddings is not None:
+            record["embeddings"] = model.embeddings.record
+            if model.embeddings.own:
+                save(model.embeddings.model, folder / model.embeddings.model.name)
     part = folder / ".model.json.part"
     part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     part.replace(folder / "model.json")
 
 
-def _read(folder: Path, name: str, tokenizer) -> Model:
-    from plait.models.networks import read_network, structure_of
+def _read(folder: Path, name: str, tokenizer, embeddings=None) -> Model:
+    from plait.models.embedding_sources import source_of
+    from plait.models.networks import language_width, read_network, structure_of
 
     record = _record(folder)
     scoring = from_dict(Scoring, record.get("scoring", {}), file=folder / "model.json", place="scoring")
     if record.get("members"):
+        if embeddings is not None:
+            raise InputError("an ensemble reads no embeddings", file=name, do="Leave out --embeddings.")
         members = [_read(_member(folder, str(one)), str(one), tokenizer) for one in record["members"]]
         card, weights = record.get("card", {}), record.get("weights")
         return Ensemble(record.get("name", name), members, scoring, card, weights)
@@ -111,7 +121,10 @@ def _read(folder: Path, name: str, tokenizer) -> Model:
         )
     card = record.get("card") or {"name": name, "trained_on": "not stated: a folder of the published layout"}
     digest = short_digest(weights.read_bytes())
-    return Model(record.get("name", name), network, tokenizer, scoring, card, digest)
+    source = source_of(record.get("embeddings"), language_width(network), name, folder, embeddings)
+    if source is not None:
+        digest = short_digest(digest.encode(), source.digest.encode())
+    return Model(record.get("name", name), network, tokenizer, scoring, card, digest, source)
 
 
 def _record(folder: Path) -> dict:
@@ -155,7 +168,10 @@ def _download(name: str) -> Path:
     patterns = ["config.json", "model.safetensors", "model.json", "tokenizer/*"]
     try:
         folder = Path(snapshot_download(name, allow_patterns=patterns))
-        members = [str(member) for member in _record(folder).get("members", [])]
+        record = _record(folder)
+        members = [str(member) for member in record.get("members", [])]
+        if "model" in record.get("embeddings", {}):
+            members.append(str(record["embeddings"]["model"]))
         if members:  # an ensemble's own folder holds no weights
             patterns += [f"{member}/{pattern}" for member in members for pattern in patterns]
             folder = Path(snapshot_download(name, allow_patterns=patterns))

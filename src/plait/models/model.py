@@ -26,13 +26,19 @@ class Model:
     card : dict
         What it was trained on and how, its licence and its limits.
     digest : str
-        SHA-256 of its weights, shortened.
+        SHA-256 of its weights (and of what says whose embeddings it reads), shortened.
+    embeddings : source of `plait.models.embedding_sources`, or None
+        Where the embeddings come from that its encoder reads.
     """
 
-    def __init__(self, name: str, network, tokenizer, scoring: Scoring, card: dict[str, Any], digest: str = ""):
+    def __init__(
+        self, name: str, network, tokenizer, scoring: Scoring, card: dict[str, Any], digest: str = "", embeddings=None
+    ):
         self.name, self.network, self.tokenizer = name, network.eval(), tokenizer
         self.scoring, self.card, self.digest = scoring, card, digest
         self._structure_tokens = functools.lru_cache(maxsize=8)(self._tokenise)
+        self.embeddings = embeddings
+        self._language = functools.lru_cache(maxsize=8)(lambda protein: self.embeddings(protein))
 
     def log_probabilities(self, protein: Protein, masked=None) -> np.ndarray:
         """Natural logarithms of the probability of each residue type: float32 [R, 20], in the order of
@@ -52,8 +58,8 @@ class Model:
         "profile" and "log_odds", and "stability" in kcal/mol; only differences within a residue mean anything."""
         from plait.models.networks import predict
 
-        tokens = self.structure_tokens(protein)
-        found = predict(self.network, protein, structure_tokens=tokens, masked=masked)
+        tokens, language = self.structure_tokens(protein), self.language(protein)
+        found = predict(self.network, protein, structure_tokens=tokens, masked=masked, language=language)
         return {name: value.numpy() for name, value in found.items()}
 
     def structure_tokens(self, protein: Protein) -> np.ndarray | None:
@@ -63,6 +69,16 @@ class Model:
         structure = structure_of(self.network)
         reads = structure is not None and structure.tokenizer != "random"
         return self._structure_tokens(protein) if reads else None
+
+    def language(self, protein: Protein) -> np.ndarray | None:
+        """The embeddings that the network reads beside a structure, float32 [R, S]; None for one that reads none.
+
+        Raises
+        ------
+        InputError
+            If they are precomputed and not given, or not those of this structure.
+        """
+        return None if self.embeddings is None else self._language(protein)
 
     def site_weight(
         self, protein: Protein, found: dict[str, np.ndarray] | None = None, log_p: np.ndarray | None = None

@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from plait import registry
@@ -25,7 +26,7 @@ LOGARITHMS = ("residue_type", "profile", "log_odds")
 """Heads whose twenty outputs are logarithms up to a constant for each residue."""
 
 
-def predict(network, protein: Protein, *, structure_tokens=None, masked=None) -> dict[str, torch.Tensor]:
+def predict(network, protein: Protein, *, structure_tokens=None, masked=None, language=None) -> dict[str, torch.Tensor]:
     """What each head says of a chain, float32 [R, values] ([1, values] if it answers for proteins); natural
     log-probabilities for `LOGARITHMS`.
 
@@ -37,8 +38,15 @@ def predict(network, protein: Protein, *, structure_tokens=None, masked=None) ->
         For encoders that read them.
     masked : indices or bool [R], optional
         Residues whose type the network does not see.
+    language : float [R, S], optional
+        For encoders that read embeddings; rows of `masked` residues are taken as zero.
     """
     extras = {} if structure_tokens is None else {"structure_tokens": [structure_tokens]}
+    if language is not None:
+        rows = np.array(language, np.float32)
+        if masked is not None:
+            rows[np.asarray(masked)] = 0
+        extras["language"] = [rows]
     hidden = None if masked is None else [masked]
     with torch.inference_mode():
         if isinstance(network, ProsstForMaskedLM):
@@ -60,6 +68,11 @@ def predict(network, protein: Protein, *, structure_tokens=None, masked=None) ->
 def encoder_of(network):
     """The `Encoder` within a network; it shares the network's parameters."""
     return ProsstEncoder.of(network) if isinstance(network, ProsstForMaskedLM) else network.encoder
+
+
+def language_width(network) -> int:
+    """Values of a residue's embedding that a network reads beside the structure; 0 for none."""
+    return getattr(encoder_of(network).config, "language_width", 0)
 
 
 def structure_of(network):

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from plait.data.base import Example
+from plait.data.embeddings import LANGUAGE
 from plait.encoders.base import Encoder, is_protein_head
 from plait.structure.protein import Protein
 from plait.structure.vocabulary import BACKBONE, UNKNOWN
@@ -23,7 +24,8 @@ class View:
     masked : list of bool [R]
         Residues whose type is hidden; their type in `proteins` is unknown and their side chains are gone.
     extras : list of dict
-        Further inputs per residue, by name, such as "structure_tokens" int64 [R].
+        Further inputs per residue, by name: "structure_tokens" int64 [R]; "language" float32 [R, S], embeddings, of
+        which `Objective.view` leaves zeros for the residues in `masked`.
     targets : dict of str to array [R of all proteins, ...]
         What the losses ask for, by name. Proteins, and pairs of atoms, stand in arrays of their own length.
     weights : dict of str to float32, as long as the target
@@ -90,8 +92,20 @@ class Objective(ABC):
         return {name: (rows[name], width) for name, width in self.heads.items()}
 
     def view(self, examples: list[Example], generator: np.random.Generator) -> View:
-        """The examples as the encoder may see them."""
-        return self.corrupt(whole(examples), examples, generator)
+        """The examples as the encoder may see them.
+
+        The label "language" of the examples, embeddings of whole chains, is shown with rows of zeros for hidden
+        residues (specs/vabsnet.md, section 6, b). That is not all that they know: the rows of the other residues were
+        made by a model that had read the hidden ones, their types and, if it reads structures, their places. Where no
+        residue is hidden but places are asked (noise, paths along edges), all rows are zeros, as in `smpc` unless its
+        option `language` says otherwise; `shows_embeddings` tells.
+        """
+        return _without_hidden_rows(self.corrupt(whole(examples), examples, generator))
+
+    @property
+    def shows_embeddings(self) -> bool:
+        """Whether any row of embeddings that a view shows is not zero."""
+        return True
 
     def perfect(self, view: View) -> dict[str, torch.Tensor]:
         """Outputs that answer everything right, for the promise tests: log-probabilities of the targets."""
@@ -122,6 +136,10 @@ class Sum(Objective):
                 flat.append((factor, objective))
         self.parts = tuple(flat)
         self.heads = {name: width for _, objective in flat for name, width in objective.heads.items()}
+
+    @property
+    def shows_embeddings(self):
+        return all(objective.shows_embeddings for _, objective in self.parts)
 
     def perfect(self, view):
         return {name: value for _, objective in self.parts for name, value in objective.perfect(view).items()}
@@ -168,12 +186,27 @@ def whole(examples: list[Example]) -> View:
         proteins=[example.protein for example in examples],
         masked=[np.zeros(len(example.protein), bool) for example in examples],
         extras=[
-            {name: value for name, value in example.labels.items() if name == "structure_tokens"}
+            {name: value for name, value in example.labels.items() if name in ("structure_tokens", LANGUAGE)}
             for example in examples
         ],
         targets={},
         weights={},
     )
+
+
+def without_rows(extras: dict[str, np.ndarray], hidden: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """The extras of a protein with rows of embeddings zero: those of `hidden` residues, bool [R], or all."""
+    if LANGUAGE not in extras:
+        return extras
+    rows = np.array(extras[LANGUAGE], np.float32)
+    rows[: None if hidden is None else len(hidden)][slice(None) if hidden is None else hidden] = 0
+    return {**extras, LANGUAGE: rows}
+
+
+def _without_hidden_rows(view: View) -> View:
+    extras = [without_rows(*pair) for pair in zip(view.extras, view.masked, strict=True)]
+    others = {name: _without_hidden_rows(other) for name, other in view.others.items()}
+    return dataclasses.replace(view, extras=extras, others=others)
 
 
 def hide_residues(

@@ -97,7 +97,7 @@ class BindingSite(Objective):
     # -- what is seen, and what is asked
 
     def corrupt(self, view, examples, generator):
-        parts = zip(view.proteins, view.masked, view.extras, examples, strict=True)
+        parts = zip(view.proteins, view.masked, view.extras, strict=True)
         shown = [self._show(*part, generator) for part in parts]
         labels = [self._labels(example) for example in examples]
         targets, weights = {}, {}
@@ -113,10 +113,10 @@ class BindingSite(Objective):
             weights={**view.weights, **weights},
         )
 
-    def _show(self, protein, before, extras, example, generator) -> published.Shown:
+    def _show(self, protein, before, extras, generator) -> published.Shown:
         hidden = generator.random(len(protein)) < self.config.hidden
         if self.config.compat:
-            return published.show(protein, before, extras, example, hidden, published.Draws.of(generator))
+            return published.show(protein, before, extras, hidden, published.Draws.of(generator))
         shown = hide_residues(protein, hidden).replace(hetero=Hetero.empty())
         return published.Shown(shown, before | hidden, extras)
 

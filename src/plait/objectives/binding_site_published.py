@@ -6,10 +6,9 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from plait.data.base import Example
 from plait.data.site_labels import ATOMS
 from plait.objectives.atom_tables import ViewAtoms
-from plait.objectives.base import Term, View, hide_residues, weighted_mean
+from plait.objectives.base import Term, View, hide_residues, weighted_mean, without_rows
 from plait.objectives.poses import euler_rotation
 from plait.structure.protein import Hetero, Protein
 
@@ -44,7 +43,7 @@ class Draws:
         )
 
 
-def show(protein: Protein, before, extras, example: Example, hidden: np.ndarray, draws: Draws) -> Shown:
+def show(protein: Protein, before, extras, hidden: np.ndarray, draws: Draws) -> Shown:
     """The chain posed about the origin; hidden residues keep their atoms, which are moved and have no names."""
     position = np.asarray(protein.position, np.float64) @ euler_rotation(*draws.angles) + draws.shift
     posed = protein.replace(position=position, hetero=Hetero.empty())
@@ -54,11 +53,7 @@ def show(protein: Protein, before, extras, example: Example, hidden: np.ndarray,
     noise = draws.noise(len(position))
     position = np.where(hidden[protein.residue_of, None], position + noise, position)
     shown = hide_residues(posed.replace(position=position), hidden, kept=None)
-    extras = {**extras, "hidden_atoms": hidden, "origin": np.zeros(3)}
-    if "language" in example.labels:
-        rows = np.array(example.labels["language"], np.float32)
-        rows[: len(hidden)][hidden] = 0
-        extras["language"] = rows
+    extras = {**without_rows(extras, hidden), "hidden_atoms": hidden, "origin": np.zeros(3)}
     return Shown(shown, before | hidden, extras)
 
 

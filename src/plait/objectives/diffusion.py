@@ -16,7 +16,7 @@ from plait.encoders.base import Encoder
 from plait.errors import InputError
 from plait.objectives import type_questions
 from plait.objectives.atom_tables import SLOTS, atom_codes, atom_noise
-from plait.objectives.base import Objective, View, hide_residues
+from plait.objectives.base import Objective, View, hide_residues, without_rows
 from plait.objectives.node_graphs import NodeGraph, code_starts, nodes_of, positions_of
 from plait.objectives.noise_schedule import alphas, noise_scales
 from plait.objectives.pair_scores import PairQuestions, PairScoreHead, mean_term, structure_loss
@@ -86,6 +86,10 @@ class DiffusionObjective(Objective):
             )
         self.scales = noise_scales(alphas(config.sigma_begin, config.sigma_end, config.steps))
         self.original = config.compat or config.edges == "original"
+
+    @property
+    def shows_embeddings(self):
+        return self.gamma == 0
 
     # -- hiding
 
@@ -175,8 +179,8 @@ class DiffusionObjective(Objective):
         graph = NodeGraph.of(clean if self.original else noised, config.level, config.compat)
         places = (positions_of(protein, rows, config.level) for protein in (clean, noised))
         asked = PairQuestions.of(graph, *places, scale)
-        # tokens of the structure without noise would tell it
-        extras = {name: value for name, value in extras.items() if name != "structure_tokens"}
+        # tokens and embeddings of the structure without noise would tell it
+        extras = {name: value for name, value in without_rows(extras).items() if name != "structure_tokens"}
         if self.original:
             extras["edge_position"] = clean.position
         return noised, extras, dataclasses.replace(asked, code=asked.code + start)

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from plait.config import option
-from plait.objectives.base import Objective, Term, hide_residues, weighted_mean
+from plait.objectives.base import Objective, Term, hide_residues, weighted_mean, without_rows
 from plait.references import PROSST
 from plait.registry import register
 from plait.structure.vocabulary import UNKNOWN
@@ -44,8 +44,8 @@ class MaskedLM(Objective):
         self.config = config or MaskedLMConfig()
 
     def corrupt(self, view, examples, generator):
-        proteins, masked, targets, weights = [], [], [], []
-        for protein, before, example in zip(view.proteins, view.masked, examples, strict=True):
+        proteins, masked, extras, targets, weights = [], [], [], [], []
+        for protein, before, extra, example in zip(view.proteins, view.masked, view.extras, examples, strict=True):
             true = example.protein.residue_type
             asked = self._draw(len(protein), generator) & (true != UNKNOWN)
             fate = generator.random(len(protein))
@@ -55,12 +55,14 @@ class MaskedLM(Objective):
             shown[randomised] = generator.integers(0, 20, int(randomised.sum()))
             proteins.append(hide_residues(protein, asked & ~kept, shown))
             masked.append(before | (asked & ~kept & ~randomised))
+            extras.append(without_rows(extra, asked))
             targets.append(np.where(asked, true, 0))
             weights.append(asked.astype(np.float32))
         return dataclasses.replace(
             view,
             proteins=proteins,
             masked=masked,
+            extras=extras,
             targets={**view.targets, "residue_type": np.concatenate(targets).astype(np.int64)},
             weights={**view.weights, "residue_type": np.concatenate(weights)},
         )

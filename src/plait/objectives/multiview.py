@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from plait.config import option
+from plait.data.embeddings import LANGUAGE
 from plait.encoders.base import Encoder
 from plait.errors import InputError
 from plait.objectives.base import Objective, Term, View, weighted_mean
@@ -49,7 +50,8 @@ class Multiview(Objective):
     """Two views of each protein, windows of its sequence or balls around a node, each with all edges or some left out;
     the cosine of their vectors is to be larger than with the views of other proteins of the batch (InfoNCE).
 
-    A batch of one protein asks nothing.
+    A batch of one protein asks nothing. Structure tokens and embeddings are those of the whole: they tell of what lies
+    around a part.
     """
 
     name = "multiview"
@@ -124,12 +126,12 @@ class Multiview(Objective):
             for number, part in enumerate(drawn):
                 protein, mask = view.proteins[number], view.masked[number]
                 # what is said of edges and places elsewhere is of the view that it was said of
-                given = {n: v for n, v in view.extras[number].items() if n == "structure_tokens"}
+                given = {n: v for n, v in view.extras[number].items() if n in ("structure_tokens", LANGUAGE)}
                 if self.config.compat:
                     given["kept_residues"] = part.residues
                 else:
+                    given = {n: v[: len(protein)][part.residues] for n, v in given.items()}
                     protein, mask = protein.select(part.residues), mask[part.residues]
-                    given = {n: v[part.residues] for n, v in given.items()}
                 proteins.append(protein)
                 masked.append(mask)
                 extras.append(hide_edges(given, self.config.level, part.hidden))

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from plait.config import option
 from plait.encoders.base import Encoder
-from plait.objectives.base import Objective, Term, View, weighted_mean
+from plait.objectives.base import Objective, Term, View, weighted_mean, without_rows
 from plait.objectives.node_graphs import NodeGraph, code_starts, hide_edges, vectors
 from plait.objectives.paths import draw_paths, nodes_along
 from plait.objectives.perceptron import Perceptron
@@ -52,6 +52,10 @@ class PathObjective(Objective):
     def __init__(self, config: PathConfig | None = None):
         self.config = config or self.Config()
 
+    @property
+    def shows_embeddings(self):
+        return False
+
     def measure(self, position: np.ndarray) -> np.ndarray:
         raise NotImplementedError
 
@@ -77,9 +81,11 @@ class PathObjective(Objective):
         target = np.concatenate([self.measure(one.graph.position[one.nodes]) for one in drawn])
         codes = [one.graph.code[one.nodes] + start for one, start in zip(drawn, starts)]
         targets = {self.name: target, f"{self.name}_nodes": np.concatenate(codes)}
+        # embeddings of whole chains know of the places that are asked
+        extras = [hide_edges(without_rows(extra), level, one.hidden) for extra, one in zip(view.extras, drawn)]
         return dataclasses.replace(
             view,
-            extras=[hide_edges(extras, level, one.hidden) for extras, one in zip(view.extras, drawn, strict=True)],
+            extras=extras,
             targets={**view.targets, **targets},
             weights={**view.weights, self.name: np.ones(len(target), np.float32)},
         )

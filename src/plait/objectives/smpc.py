@@ -9,12 +9,13 @@ from torch.nn import functional as F
 
 from plait.config import option
 from plait.data.base import Example
+from plait.data.embeddings import LANGUAGE
 from plait.encoders.vabsnet.features import bisector_frames
 from plait.encoders.vabsnet.published import RESIDUE_TYPES, TO_PUBLISHED
 from plait.errors import InputError
 from plait.objectives import smpc_losses as losses
 from plait.objectives.atom_tables import SLOTS, ViewAtoms, atom_codes, atom_noise, position_table, value_table
-from plait.objectives.base import Objective, View, hide_residues
+from plait.objectives.base import Objective, View, hide_residues, without_rows
 from plait.objectives.lee_richards import sliced_area
 from plait.objectives.smpc_published import Draws, show
 from plait.objectives.spans import draw_singles, draw_spans
@@ -41,7 +42,7 @@ class SmpcConfig:
         "closed", "open: give vabsnet the noised frames of hidden residues, from atoms that it cannot see (leaks)"
     )
     language: bool = option(
-        False, "show the rows of a language model that other residues have (leaks: it has read the hidden ones)"
+        False, "show the rows of embeddings that other residues have (leaks: their model has read the hidden ones)"
     )
     residue_type: float = option(1.0, "weight of naming hidden residues; 0: off, and so for all weights")
     position: float = option(1.0, "weight of where the atoms of hidden residues are, in angstrom")
@@ -97,6 +98,10 @@ class Smpc(Objective):
                 terms.append(term)
         return tuple(terms)
 
+    @property
+    def shows_embeddings(self):
+        return self.config.language or self.config.compat
+
     # -- hiding
 
     def corrupt(self, view, examples, generator):
@@ -143,8 +148,7 @@ class Smpc(Objective):
                 weights[name] = (np.isfinite(area) & asked).astype(np.float32)
         if config.frames == "open":
             extras["frames"] = bisector_frames(true.backbone[:, :3] + noise[:, :3])
-        if config.language:
-            extras["language"] = language_rows(example, hidden)
+        extras = {**extras, LANGUAGE: language_rows(example, hidden)} if config.language else without_rows(extras)
         return Hidden(shown, before | hidden, extras, targets, weights)
 
     def _pairs(self, shown, asked, generator) -> np.ndarray:
@@ -229,8 +233,8 @@ def publish(protein, before, extras, example: Example, draws: Draws, areas: bool
     clean = position_table(true)
     there = np.isfinite(clean).all(-1) & np.isfinite(position_table(shown)).all(-1)
     extras = {**extras, "frames": found.frames, "origin": np.zeros(3)}
-    if "language" in example.labels:
-        extras["language"] = language_rows(example, hidden)
+    if LANGUAGE in example.labels:
+        extras[LANGUAGE] = language_rows(example, hidden)
     targets = {
         "residue_type": TO_PUBLISHED[true.residue_type],
         "atom_position": clean,
@@ -279,11 +283,11 @@ def language_rows(example: Example, hidden: np.ndarray) -> np.ndarray:
     InputError
         If the example has none.
     """
-    if "language" not in example.labels:
-        raise InputError("no features of a language model", file=example.id, expected='a label "language"')
-    rows = np.array(example.labels["language"], np.float32)
-    rows[: len(hidden)][hidden] = 0
-    return rows
+    if LANGUAGE not in example.labels:
+        raise InputError(
+            "no embeddings to show", file=example.id, expected='a label "language"', do="Name them: `embeddings`."
+        )
+    return without_rows({LANGUAGE: example.labels[LANGUAGE]}, hidden)[LANGUAGE]
 
 
 def _distances(table: np.ndarray, pairs: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ import torch
 from plait.config import Part, from_dict, to_dict
 from plait.data.base import DataSet, Example
 from plait.data.batches import Batches, in_order
+from plait.data.embeddings import LANGUAGE
 from plait.encoders.base import EncoderWithHeads, is_protein_head
 from plait.errors import InputError, unknown_name
 from plait.models.loading import load_tokenizer, save
@@ -24,6 +25,7 @@ from plait.models.scoring import Scoring
 from plait.objectives.base import Sum
 from plait.registry import get
 from plait.structure.protein import Hetero
+from plait.training.embedding_inputs import embedding_source, essence_of_embeddings, reading, told, with_embeddings
 from plait.training.examples import make_batch
 from plait.training.options import FinetuneConfig
 from plait.training.pretrain import essence_of_run, make_objective, with_tokens
@@ -71,8 +73,12 @@ def finetune(config: FinetuneConfig, task: type, *, progress: Callable = iter) -
     objective = _objective(config, task)
     _check_tests(config)
     start = read_start(config.start) if config.start else None
+    config = _with_embeddings_of(start, config)
+    source = embedding_source(config.embeddings)
     train, valid = training_and_validation(config.data)
     tests = {split: open_set(config.data, split=split) for split in config.test}
+    train, valid, *judges = with_embeddings(config.embeddings, source, [train, valid, *tests.values()], progress)
+    tests = dict(zip(tests, judges, strict=True))
     tokenizer = _tokenizer(config, start)
     if tokenizer is not None:
         (train,), judges = with_tokens(config.tokens, tokenizer, [train], [valid, *tests.values()], progress)
@@ -84,14 +90,14 @@ def finetune(config: FinetuneConfig, task: type, *, progress: Callable = iter) -
         )
         run = dataclasses.replace(config.run, seed=config.run.seed + number, out=str(folder))
         seeded = dataclasses.replace(config, run=run)
-        network, result = _train(seeded, task, objective, start, tokenizer, train, valid)
+        network, result = _train(seeded, task, objective, start, tokenizer, source, train, valid)
         found = {split: _judged(network, dataset, task, config.batch.residues) for split, dataset in tests.items()}
         record = {"validation": result, "tests": found}
         (folder / "result.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         runs.append((network, result, found))
     best = max(range(len(runs)), key=lambda number: runs[number][1][task.criterion])
     config = dataclasses.replace(config, run=dataclasses.replace(config.run, seed=config.run.seed + best))
-    model = _model(config, task, runs[best][0], tokenizer, runs[best][1], valid, progress)
+    model = _model(config, task, objective, runs[best][0], tokenizer, source, runs[best][1], valid, progress)
     if config.model:
         save(model, config.model)
     return Finetuned(
@@ -104,9 +110,9 @@ def outputs_by_example(network: EncoderWithHeads, examples: list[Example]) -> li
     return _split(network, examples, _batch(network.encoder, examples))
 
 
-def _train(config, task, objective: Sum, start: Start | None, tokenizer, train: DataSet, valid: DataSet):
+def _train(config, task, objective: Sum, start: Start | None, tokenizer, source, train: DataSet, valid: DataSet):
     torch.manual_seed(config.run.seed)
-    settings = _encoder_settings(config, start, tokenizer)
+    settings = reading(_encoder_settings(config, start, tokenizer), source)
     encoder = get("encoder", settings.name)(settings.config)
     encoder.tokenizer = tokenizer
     fresh = start.load_into(encoder, config.start) if start is not None else list(encoder.state_dict())
@@ -146,6 +152,7 @@ def _train(config, task, objective: Sum, start: Start | None, tokenizer, train: 
             "start": None if start is None else start.digest,
             "train": train.digest,
             "valid": valid.digest,
+            **told(source, objective),
         },
     )
     return model, result
@@ -180,9 +187,9 @@ def _judged(network, dataset: DataSet, task, residues: int) -> dict[str, float]:
 
 
 def _batch(encoder, examples: list[Example]):
-    tokens = [example.labels["structure_tokens"] for example in examples if "structure_tokens" in example.labels]
+    labels = [name for name in ("structure_tokens", LANGUAGE) if name in examples[0].labels]
     proteins = [example.protein.replace(hetero=Hetero.empty()) for example in examples]
-    return encoder.prepare(proteins, **({"structure_tokens": tokens} if tokens else {}))
+    return encoder.prepare(proteins, **{name: [example.labels[name] for example in examples] for name in labels})
 
 
 @torch.no_grad()
@@ -231,6 +238,14 @@ def _tokenizer(config: FinetuneConfig, start: Start | None):
     return None if start is None else start.tokenizer
 
 
+def _with_embeddings_of(start: Start | None, config: FinetuneConfig) -> FinetuneConfig:
+    """The recipe with the embeddings that the start reads, if it names none itself."""
+    named = config.embeddings
+    if start is None or not start.embeddings or named.model or named.file:
+        return config
+    return dataclasses.replace(config, embeddings=dataclasses.replace(named, **start.embeddings))
+
+
 def _encoder_settings(config: FinetuneConfig, start: Start | None, tokenizer) -> Part:
     """Name and configuration of the encoder that is trained."""
     if start is None:
@@ -252,11 +267,13 @@ def _essence(config: FinetuneConfig, encoder: Part) -> dict:
     for name in ("model", "start", "change", "test", "seeds"):
         values.pop(name)
     values["tokens"].pop("cache")
+    values.pop("embeddings")
+    values |= essence_of_embeddings(config.embeddings)
     data, run = essence_of(config.data), essence_of_run(config.run)
     return {**values, "encoder": encoder.to_dict(), "data": data, "run": run}
 
 
-def _model(config, task, network, tokenizer, result, valid: DataSet, progress) -> Model:
+def _model(config, task, objective, network, tokenizer, source, result, valid: DataSet, progress) -> Model:
     """The model with its card."""
     folder = Path(config.model or config.run.out)
     card = {
@@ -266,12 +283,13 @@ def _model(config, task, network, tokenizer, result, valid: DataSet, progress) -
         "parameters": sum(p.numel() for name, p in network.state_dict().items() if "objective_heads." not in name),
         "residues_seen": config.run.steps * config.batch.residues,
         "validation": {name: round(value, 4) for name, value in result.items()},
+        **told(source, objective),
         "recipe": _essence(config, Part(network.encoder.name, network.encoder.config)),
         "licence": "Apache-2.0",
     }
     if valid.classes:
         card["classes"] = {head: list(names) for head, names in valid.classes.items() if head in network.heads}
-    model = Model(folder.name, network.eval().cpu(), tokenizer, Scoring(), card)
+    model = Model(folder.name, network.eval().cpu(), tokenizer, Scoring(), card, embeddings=source)
     if hasattr(task, "calibrate"):
         examples = [valid[index] for index in range(len(valid))]
         card.update(task.calibrate(model, examples, progress=progress))

@@ -83,6 +83,19 @@ class TokenOptions:
 
 
 @dataclasses.dataclass(frozen=True)
+class EmbeddingOptions:
+    """Vectors of residues that an encoder reads beside the structure, of the whole chains without noise."""
+
+    model: str = option(
+        "", "name, folder or hub id of a model whose vectors of residues the encoder reads; empty: none"
+    )
+    file: str = option(
+        "", "instead: a file that plait embed wrote, or a folder of ID.npy or ID.safetensors, from any language model"
+    )
+    cache: str = option("runs/embeddings", "folder for computed vectors")
+
+
+@dataclasses.dataclass(frozen=True)
 class StabilityOptions:
     """Measured stability beside the corpus, for the objective `stability`."""
 
@@ -98,6 +111,7 @@ class PretrainConfig:
     stability: StabilityOptions = option(StabilityOptions(), "measured stability beside them")
     batch: BatchConfig = option(BatchConfig(), "how batches are made")
     tokens: TokenOptions = option(TokenOptions(), "structure tokens")
+    embeddings: EmbeddingOptions = option(EmbeddingOptions(), "embeddings that the encoder reads, for vabsnet")
     encoder: Part = part("encoder", "prosst", "the encoder")
     objective: dict[str, dict] = option(
         {"masked-lm": {}}, "objectives by name, each with its options and its `weight` in the sum (1 if not given)"
@@ -127,6 +141,9 @@ class FinetuneConfig:
     test: tuple[str, ...] = option(("test",), "splits that are reported at the end and choose nothing")
     batch: BatchConfig = option(BatchConfig(), "how batches are made")
     tokens: TokenOptions = option(TokenOptions(), "structure tokens; those of the start if none are named")
+    embeddings: EmbeddingOptions = option(
+        EmbeddingOptions(), "embeddings that the encoder reads, for vabsnet; those of the start if none are named"
+    )
     encoder: Part = part("encoder", "neighbourhood", "the encoder, where it does not come from `start`")
     start: str = option("", "folder of a run, or name, folder or hub id of a model, whose encoder is fine-tuned")
     change: dict[str, Any] = option(

@@ -21,6 +21,7 @@ from plait.models.model import Model
 from plait.objectives.base import Objective, Sum
 from plait.registry import get
 from plait.tokenizers.saving import digest
+from plait.training.embedding_inputs import embedding_source, essence_of_embeddings, reading, told, with_embeddings
 from plait.training.examples import Batch, make_batch
 from plait.training.options import PretrainConfig, RunConfig, TokenOptions
 from plait.training.run import fit
@@ -42,7 +43,11 @@ def make_objective(options: dict[str, dict]) -> Objective:
 def pretrain(config: PretrainConfig, *, progress=iter) -> tuple[EncoderWithHeads, dict[str, float]]:
     """Run a recipe, or go on with it. Returns the best weights' network and its validation."""
     objective = make_objective(config.objective)
+    source = embedding_source(config.embeddings)
+    config = dataclasses.replace(config, encoder=reading(config.encoder, source))
     parts, shares, valid, measured = _sets(config)
+    sets = with_embeddings(config.embeddings, source, [*parts, valid, *measured], progress)
+    parts, (valid, *measured) = sets[: len(parts)], sets[len(parts) :]
     tokenizer = None
     if config.tokens.tokenizer:
         tokenizer = load_tokenizer(config.tokens.tokenizer)
@@ -85,10 +90,15 @@ def pretrain(config: PretrainConfig, *, progress=iter) -> tuple[EncoderWithHeads
         validate=functools.partial(validate, held_out=held_out),
         criterion="loss",
         run=config.run,
-        description={"pretrain": _essence(config), "train": train.digest, "valid": valid.digest},
+        description={
+            "pretrain": _essence(config),
+            "train": train.digest,
+            "valid": valid.digest,
+            **told(source, objective),
+        },
     )
     if config.model:
-        _write_model(config, model, tokenizer, result)
+        _write_model(config, model, tokenizer, source, result, told(source, objective))
     return model, result
 
 
@@ -163,11 +173,13 @@ def _essence(config: PretrainConfig) -> dict:
     if not config.frozen:  # as runs from before weights could be kept have it
         values.pop("frozen")
     values["tokens"].pop("cache")
+    values.pop("embeddings")
+    values |= essence_of_embeddings(config.embeddings)
     values["stability"]["data"].pop("folder")
     return values
 
 
-def _write_model(config: PretrainConfig, model: EncoderWithHeads, tokenizer, result: dict[str, float]) -> None:
+def _write_model(config: PretrainConfig, model: EncoderWithHeads, tokenizer, source, result, embeddings: dict) -> None:
     network = model.eval()
     if isinstance(model.readout, ProsstReadout):
         network = language_model(model.encoder.config, model.encoder, model.readout)
@@ -176,6 +188,7 @@ def _write_model(config: PretrainConfig, model: EncoderWithHeads, tokenizer, res
         "residues_seen": config.run.steps * config.batch.residues,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "validation": {name: round(value, 4) for name, value in result.items()},
+        **embeddings,
         "recipe": _essence(config),
         "licence": "Apache-2.0",
     }
@@ -185,4 +198,4 @@ def _write_model(config: PretrainConfig, model: EncoderWithHeads, tokenizer, res
             f"{config.stability.data.exclude}: rankings are not zero-shot in the strict sense"
         )
     folder = Path(config.model)
-    save(Model(folder.name, network, tokenizer, config.scoring, card), folder)
+    save(Model(folder.name, network, tokenizer, config.scoring, card, embeddings=source), folder)

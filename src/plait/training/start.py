@@ -34,11 +34,14 @@ class Start:
         Its weights.
     tokenizer : Tokenizer or None
         Of the structure tokens that it reads.
+    embeddings : dict of str to str
+        The model or the file of the embeddings that it reads, as a recipe names them; empty where that is not known.
     """
 
     encoder: Part
     tensors: dict[str, torch.Tensor]
     tokenizer: Any = None
+    embeddings: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -83,15 +86,17 @@ def read_start(name: str) -> Start:
         raise InputError("several networks to begin from", got=model.name, expected=f"one of {members}")
     network = model.network
     encoder = ProsstEncoder.of(network) if isinstance(network, ProsstForMaskedLM) else network.encoder
-    return Start(Part(encoder.name, encoder.config), copy.deepcopy(encoder.state_dict()), model.tokenizer)
+    source = {} if model.embeddings is None else model.embeddings.named
+    return Start(Part(encoder.name, encoder.config), copy.deepcopy(encoder.state_dict()), model.tokenizer, source)
 
 
 def _of_run(folder: Path) -> Start:
     file = folder / "run.json"
     try:
         run = json.loads(file.read_text(encoding="utf-8"))["run"]
-        recipe = dict((run.get("pretrain") or run.get("finetune"))["encoder"])
-        tokens = (run.get("pretrain") or run.get("finetune"))["tokens"]["tokenizer"]
+        values = run.get("pretrain") or run.get("finetune")
+        recipe, tokens = dict(values["encoder"]), values["tokens"]["tokenizer"]
+        source = {name: str(one) for name, one in values.get("embeddings", {}).items()}
         name = recipe.pop("name")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError("not the record of a training", file=file, got=str(error)) from None
@@ -103,4 +108,4 @@ def _of_run(folder: Path) -> Start:
     if tokenizer is not None:
         config = config.with_tokenizer(tokenizer.name, tokenizer.size)
     own = {key.removeprefix("encoder."): value for key, value in tensors.items() if key.startswith("encoder.")}
-    return Start(Part(name, config), own, tokenizer)
+    return Start(Part(name, config), own, tokenizer, source)
