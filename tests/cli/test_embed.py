@@ -37,7 +37,7 @@ def here(structures, tmp_path, monkeypatch, model):
     monkeypatch.chdir(tmp_path)
     real = loading.load
     monkeypatch.setattr(
-        loading, "load", lambda name=None, *, tokenizer=None: model if name in (None, "plait-geometry") else real(name)
+        loading, "load", lambda name=None, **_: model if name in (None, "plait-geometry") else real(name)
     )
     return tmp_path
 

@@ -20,6 +20,9 @@ class Config:
     splits: str = option("test,test_dude", "splits of the data, separated by commas")
     cutoff: float = option(4.0, "a residue binds if a heavy atom of it is closer than this to a ligand (angstrom)")
     out: str = option("plait-benchmark-sites", "output folder; predictions that are there already are not made again")
+    embeddings: str | None = option(
+        None, "precomputed embeddings, a file or a folder by entry, for models whose encoders read such"
+    )
     seed: int = option(0, "of the bootstrap")
     resamples: int = option(10_000, "of the bootstrap")
 
@@ -45,6 +48,8 @@ def run(config: Config) -> int:
         models = names_in(config.models, "--models")
     else:
         models = [*([DEFAULT] if DEFAULT in bundled() else []), GEOMETRIC.name]
+    if config.embeddings is not None:
+        models = _given(models, config.embeddings)
     splits = names_in(config.splits, "--splits")
     known = ("train", "valid", "test", "test_dude")
     strange = next((split for split in splits if split not in known), None)
@@ -77,6 +82,19 @@ def run(config: Config) -> int:
     print(f"tables:      {out}/proteins.csv, ligands.csv, summary.csv")
     print(f"page:        {out / PAGE}")
     return 1 if 1 in codes else max(codes)
+
+
+def _given(names: list[str], embeddings: str) -> list:
+    """The models, and precomputed embeddings to those that wait for some."""
+    from plait.models.loading import load
+    from plait.tasks.binding_sites.geometric import GEOMETRIC
+
+    models = [name if name == GEOMETRIC.name else load(name) for name in names]
+    waiting = [getattr(getattr(model, "embeddings", None), "awaited", False) for model in models]
+    if not any(waiting):
+        raise InputError("none of the models waits for embeddings", got=", ".join(names), do="Leave out --embeddings.")
+    pairs = zip(names, models, waiting, strict=True)
+    return [load(name, embeddings=embeddings) if waits else model for name, model, waits in pairs]
 
 
 def _tell(result) -> None:

@@ -36,6 +36,9 @@ class Config:
     structure_model: int = option(1, "which model of a file that has several, from 1")
     half: bool = option(False, "write float16 in place of float32")
     tokenizer: str | None = option(None, "folder of the structure tokenizer, for models published without one")
+    embeddings: str | None = option(
+        None, "precomputed embeddings, a file or a folder by structure, for a model whose encoder reads such"
+    )
     workers: int = option(1, "processes that share the structures, with one thread and a model each")
 
 
@@ -73,7 +76,8 @@ class _Embedding(Each):
         from plait.models.embedding import DEFAULT, Embedder
         from plait.models.loading import load
 
-        model = load(self.config.model or DEFAULT, tokenizer=self.config.tokenizer)
+        config = self.config
+        model = load(config.model or DEFAULT, tokenizer=config.tokenizer, embeddings=config.embeddings)
         return Embedder(model, self.config.level, self.config.together)
 
     def is_done(self, file: Path, out: Path | None) -> bool:

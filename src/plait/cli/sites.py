@@ -38,6 +38,9 @@ class Config:
     together: bool = option(True, "chains see one another, as sites between chains need; else each by itself")
     structure_model: int = option(1, "which model of a file that has several, from 1")
     atoms: bool = option(False, "answer for atoms too: atoms.csv, for a model with a head for them")
+    embeddings: str | None = option(
+        None, "precomputed embeddings, a file or a folder by structure, for a --model whose encoder reads such"
+    )
     out: str | None = option(
         None, "output folder; plait-NAME if not given. Several structures: a folder in it for each"
     )
@@ -54,9 +57,18 @@ def run(config: Config) -> int:
     if many:
         return run_many(_Finding(config), files, outs, config.workers, doing="finding sites", done="searched")
     with working(f"finding sites of {files[0].name}"):
-        result = _find_one(files[0], outs[0], config, config.model)
+        result = _find_one(files[0], outs[0], config, _model(config))
     _tell(result, outs[0])
     return 0
+
+
+def _model(config: Config):
+    """The model, or its name where nothing is given to it."""
+    if config.embeddings is None:
+        return config.model
+    from plait.models.loading import load
+
+    return load(config.model, embeddings=config.embeddings)
 
 
 def _find_one(file: Path, out: Path, config: Config, model):
@@ -76,7 +88,7 @@ class _Finding(Each):
     def load(self):
         from plait.tasks.binding_sites.predicting import load_site_model
 
-        return load_site_model(self.config.model, self.config.partner)
+        return load_site_model(_model(self.config), self.config.partner)
 
     def is_done(self, file: Path, out: Path) -> bool:
         from plait import __version__

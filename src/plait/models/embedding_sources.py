@@ -116,7 +116,7 @@ class AbsentEmbeddings:
         What model.json says of them, at least their `width`.
     """
 
-    computed, own, named = False, False, {}
+    computed, own, awaited, named = False, False, True, {}
 
     def __init__(self, reader: str, record: dict):
         self.reader, self.record, self.width, self.digest = reader, record, int(record["width"]), ""

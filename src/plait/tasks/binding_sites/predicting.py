@@ -113,9 +113,11 @@ def find(model, protein: Protein, settings: SiteSettings, together: bool = True,
 
 
 def check_model(model) -> None:
-    """Raise InputError if a model can say nothing of binding sites."""
+    """Raise InputError if a model can say nothing of binding sites, or lacks embeddings that it reads."""
     heads = getattr(model.network, "heads", {}) if not hasattr(model, "find_sites") else {RESIDUES: 1}
     if RESIDUES in heads or ATOMS in heads:
+        if getattr(model, "embeddings", None) is not None:
+            model.embeddings.check()
         return
     raise InputError(
         "this model has no head for binding sites",
