@@ -131,7 +131,7 @@ def test_what_is_no_file_of_embeddings_is_refused(make, match, tmp_path):
 def test_vectors_of_chains_are_refused(structures, tiny, tmp_path):
     out = str(tmp_path / "x.safetensors")
     assert main(["embed", str(structures / "1ubi.pdb"), "--model", str(tiny), "--out", out, "--level", "protein"]) == 0
-    with pytest.raises(InputError, match="another level .got protein; expected plait embed --level residue"):
+    with pytest.raises(InputError, match=r"another level .got protein; expected plait embed --level residue"):
         FileEmbeddings(out)
 
 

@@ -106,7 +106,7 @@ def prepare(
         Frames of the residues (rows are axes) instead of those of their own N, CA and C.
     language : list of float [R, S] or [R + 1, S], optional
         Features of a language model; a last row more is that of the whole protein, for the special nodes.
-    masked : list of bool [R], optional
+    masked : list of (bool [R] or indices or None), optional
         Residues whose type is hidden.
     hidden_atoms : list of bool [R], optional
         Residues whose atoms' types are hidden.
@@ -132,7 +132,7 @@ def prepare(
         nodes = _nodes(
             config,
             protein,
-            None if masked is None else np.asarray(masked[number], bool),
+            None if masked is None else _mask(masked[number], len(protein)),
             None if hidden_atoms is None else np.asarray(hidden_atoms[number], bool),
             None if frames is None else frames[number],
             None if origin is None else np.asarray(origin[number], np.float64),
@@ -149,6 +149,14 @@ def prepare(
 
 
 # -- nodes
+
+
+def _mask(rows, residues: int) -> np.ndarray:
+    """bool [R] from that, from indices, or from None."""
+    mask = np.zeros(residues, bool)
+    if rows is not None and len(rows):
+        mask[np.asarray(rows)] = True
+    return mask
 
 
 def _nodes(config, protein, masked, hidden_atoms, frames, origin) -> _Nodes:
