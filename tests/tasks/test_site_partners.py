@@ -19,6 +19,7 @@ from plait.models.model import Model
 from plait.models.scoring import Scoring
 from plait.reports.sites import sites_page_data, write_sites
 from plait.structure import read_structure
+from plait.structure.protein import Hetero
 from plait.tasks.binding_sites import BindingSites, Config, sites
 from plait.tasks.binding_sites.geometric import GEOMETRIC
 from plait.tasks.binding_sites.partners import IN_WORDS, Partner, partner_names, partner_of
@@ -153,3 +154,16 @@ def test_labels_of_a_group_are_those_of_its_kinds():
     assert np.array_equal(Partner("metal", (0, 1)).label(label), [1, 0, np.nan, 1], equal_nan=True)
     assert np.array_equal(Partner("one", (1,)).label(label), label[:, 1], equal_nan=True)
     assert dataclasses.asdict(Partner()) == {"name": "", "columns": (0,)}
+
+
+def test_a_site_of_two_residues_may_be_a_pocket(ubiquitin):
+    """Half of the calcium sites of the corpus have two residues in the labels; a surface of three is asked for only
+    where sites are larger."""
+    model = model_of(["small-molecule", "calcium"])
+    model.outputs = lambda protein: {"binding_site": np.tile(np.linspace(-3, 3, 76)[:, None], 2)}
+    for count, expected in ((2, 2), (1, 1), (9, 3)):
+        label = np.full((76, 2), np.nan, np.float32)
+        label[:, 1] = np.arange(76) >= 76 - count
+        alone = ubiquitin.replace(hetero=Hetero.empty())
+        card = BindingSites.calibrate(model, [Example("a", alone, {"binding_site": label})])
+        assert card["partners"]["calcium"]["fewest"] == expected

@@ -32,6 +32,10 @@ RADII = (5.0, 6.0, 7.0)
 
 FEWEST = SiteSettings().fewest
 
+FEWER = 0.1
+"""Where pockets are surfaces of labelled residues: as many of the proteins may have sites of fewer residues than a
+pocket needs, as those of metals have, if that is less than `FEWEST`."""
+
 
 def choose_settings(
     model,
@@ -62,7 +66,7 @@ def choose_settings(
         threshold for pockets and the distance or radius with the most ligands whose centre (DCC) or an atom (DCA) is
         within 4 angstrom of one of the first three pockets, both counted. To be written into the model's card as
         "binding_sites". Where no example has a ligand (labels of residues from elsewhere), pockets are the surface of
-        the residues above their threshold.
+        the residues above their threshold, of `FEWEST` residues or of as few as the sites of some proteins have.
     list of dict
         What was tried: `points`, `pocket_threshold`, `link` or `radius`, `dcc_top3`, `dca_top3` (shares of ligands).
     """
@@ -80,7 +84,8 @@ def choose_settings(
         atom_threshold, _ = best_threshold([one.atoms.astype(np.float64) for one in found], sites)
     thresholds = {"threshold": round(threshold, 4), "atom_threshold": round(float(atom_threshold), 4)}
     if not any(len(example.protein.hetero) for example in examples):
-        return SiteSettings(pocket_threshold=round(threshold, 4), fewest=FEWEST, **thresholds), []
+        fewest = min(FEWEST, int(np.quantile([np.nansum(one) for one in true], FEWER)))
+        return SiteSettings(pocket_threshold=round(threshold, 4), fewest=max(1, fewest), **thresholds), []
     surface = [points_of_residues(*pair, threshold * min(SHARES)) for pair in zip(proteins, probability, strict=True)]
     cavities = [points_of_cavities(*pair) for pair in zip(proteins, probability, strict=True)]
     choices = [

@@ -70,8 +70,8 @@ class SiteResult:
             )
         elif self.partner.name:
             what = (
-                f"probability: how likely the residue touches {self.partner.in_words}, given that the protein binds "
-                "one, as the model predicts it from the protein alone"
+                f"probability: how likely the residue touches {self.partner.in_words}, given that the protein has "
+                "such a partner, as the model predicts it from the protein alone"
             )
         else:
             what = (
