@@ -26,7 +26,7 @@ from plait.tasks.site_metrics import Ranking, auroc, average_precision
 
 SMALL, COMPLEXES, BARE = "small-molecule", "complexes", "complexes, backbone alone"
 CHAINS = "chains"
-RESAMPLES, POOLED_RESAMPLES = 10_000, 200
+RESAMPLES, POOLED_RESAMPLES = 10_000, 100
 NAMES = tuple(KINDS)
 
 
@@ -45,7 +45,11 @@ def main():
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--model", default="plait-partners")
     parser.add_argument("--scratch", default="", help="folder of a model without pre-training")
-    parser.add_argument("--sites", default="plait-sites", help="a model of small molecules")
+    parser.add_argument("--sites", default="plait-sites", help="a model of small molecules, or empty")
+    parser.add_argument(
+        "--bare", action=argparse.BooleanOptionalAction, default=True, help="complexes as backbones too"
+    )
+    parser.add_argument("--kept", type=Path, default=Path("runs/partners/logits"), help="folder of answers, kept")
     parser.add_argument("--leave-out", default="recipes/partners_left_out.txt")
     parser.add_argument("--out", type=Path, default=Path("docs/results"))
     options = parser.parse_args()
@@ -54,25 +58,25 @@ def main():
     test = Partners(PartnersConfig(split="test", **places))
     train = Partners(PartnersConfig(split="train", exclude="near_dms_cluster", leave_out=options.leave_out, **places))
     shares = _binding_by_type(train)
-    rows = _rows(test)
-    scores = {"plait-partners": _of_model(load(options.model), rows)}
-    if options.scratch:
-        scores["from scratch"] = _of_model(load(options.scratch), rows)
-    scores[options.sites] = _of_model(load(options.sites), rows)
+    rows = _rows(test, options.bare)
+    names = {"plait-partners": options.model, "from scratch": options.scratch, options.sites: options.sites}
+    models = {name: Kept(load(model), options.kept) for name, model in names.items() if model}
+    scores = {name: _of_model(model, rows) for name, model in models.items()}
     scores["residue type"] = _each(rows, lambda row, e: shares[:, list(row.partner.columns)].max(1)[_types(e)])
     scores["exposure"] = _each(rows, lambda row, e: -np.nan_to_num(burial(e.protein), nan=0.0))
     table = pandas.concat([_measured(row, {n: s[at] for n, s in scores.items()}) for at, row in enumerate(rows)])
     options.out.mkdir(parents=True, exist_ok=True)
     table.to_csv(options.out / "partners.csv", index=False, float_format="%.4f")
-    crossed = _crossed(load(options.model), rows)
+    crossed = _crossed(models["plait-partners"], rows)
     (options.out / "partners.md").write_text(_page(table, crossed, options), encoding="utf-8")
 
 
-def _rows(test: Partners) -> list[Row]:
+def _rows(test: Partners, bare: bool) -> list[Row]:
     complexes, *sets = [[part[number] for number in range(len(part))] for part in test.parts]
     complexes = [_without_hetero(example) for example in complexes]
     rows = [Row(SMALL, Partner(SMALL, (0,)), complexes, COMPLEXES)]
-    rows.append(Row(SMALL, Partner(SMALL, (0,)), [_bare(example) for example in complexes], BARE))
+    if bare:
+        rows.append(Row(SMALL, Partner(SMALL, (0,)), [_bare(example) for example in complexes], BARE))
     of = {}
     for part, examples in zip(test.parts[1:], sets, strict=True):
         for column in part.columns:
@@ -112,20 +116,24 @@ def _each(rows: list[Row], score) -> list[list[np.ndarray]]:
     return [[np.asarray(score(row, example), np.float64) for example in row.examples] for row in rows]
 
 
-_kept: dict[tuple[str, str, int], np.ndarray] = {}
+class Kept:
+    """A model whose logits are kept in files, so that the page can be written anew."""
 
+    def __init__(self, model, folder: Path):
+        self.model, self.folder = model, folder / model.digest
+        self.folder.mkdir(parents=True, exist_ok=True)
 
-def _logits(model, example) -> np.ndarray:
-    """What a model says of a protein, [R, columns], kept."""
-    key = (model.digest, example.id, len(example.protein.position))
-    if key not in _kept:
-        _kept[key] = model.outputs(example.protein)[RESIDUES]
-    return _kept[key]
+    def logits(self, example) -> np.ndarray:
+        """What the model says of a protein: [R, columns]."""
+        file = self.folder / f"{example.id}-{len(example.protein.position)}.npy"
+        if not file.is_file():
+            np.save(file, self.model.outputs(example.protein)[RESIDUES])
+        return np.load(file)
 
 
 def _of_model(model, rows: list[Row]) -> list[list[np.ndarray]]:
     def score(row, example):
-        logits = _logits(model, example)
+        logits = model.logits(example)
         return logits[:, list(row.partner.columns) if logits.shape[1] > 1 else [0]].max(1)
 
     return _each(rows, score)
@@ -176,7 +184,7 @@ def _crossed(model, rows: list[Row]) -> pandas.DataFrame:
         values = []
         for example in row.examples:
             true = row.partner.label(example.labels[RESIDUES])
-            values.append([average_precision(column, true) for column in _logits(model, example).T])
+            values.append([average_precision(column, true) for column in model.logits(example).T])
         found[row.name] = np.nanmean(np.array(values), axis=0)
     return pandas.DataFrame(found, index=NAMES).T
 

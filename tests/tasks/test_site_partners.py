@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from scipy.spatial import cKDTree
 
 import plait.tasks.binding_sites.predicting as predicting
 from plait.cli.main import main
@@ -24,6 +25,7 @@ from plait.tasks.binding_sites import BindingSites, Config, sites
 from plait.tasks.binding_sites.geometric import GEOMETRIC
 from plait.tasks.binding_sites.partners import IN_WORDS, Partner, partner_names, partner_of
 from plait.tasks.binding_sites.predicting import SiteSettings, load_site_model
+from plait.tasks.site_metrics import auroc
 
 
 def model_of(names, width=None, **card):
@@ -167,3 +169,18 @@ def test_a_site_of_two_residues_may_be_a_pocket(ubiquitin):
         alone = ubiquitin.replace(hetero=Hetero.empty())
         card = BindingSites.calibrate(model, [Example("a", alone, {"binding_site": label})])
         assert card["partners"]["calcium"]["fewest"] == expected
+
+
+def test_the_bundled_model_finds_where_dna_lies(structures):
+    """lac repressor's head on its operator: residues within 4 angstrom of a nucleotide in the file, which the model is
+    not shown."""
+    protein = read_structure(structures / "1lcd.pdb.gz")
+    nucleotides = protein.hetero.position[protein.hetero.kind == "nucleic"]
+    near = cKDTree(nucleotides).query(protein.position)[0] < 4
+    touching = np.bincount(protein.residue_of, near, len(protein)) > 0
+    found = sites(protein, partner="dna")
+    assert found.model.name == "plait-partners"
+    assert auroc(found.probability, touching) > 0.85
+    zinc = sites(protein, partner="zinc").probability
+    assert auroc(found.probability, touching) > auroc(zinc, touching) + 0.1
+    assert found.probability[touching].mean() > 0.3 > 10 * zinc.mean()
