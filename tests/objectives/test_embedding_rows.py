@@ -124,7 +124,9 @@ def test_parts_of_a_protein_have_the_rows_of_their_residues(examples):
             assert np.array_equal(extras["language"], examples[number].labels["language"][places])
 
 
-def test_a_sum_shows_no_more_than_each_part():
+def test_a_sum_shows_no_more_than_each_part(examples):
     open_, closed = Smpc(SmpcConfig(language=True)), Smpc()
     assert open_.shows_embeddings and not closed.shows_embeddings
+    distance = OBJECTIVES["distance"](OBJECTIVES["distance"].Config())
+    assert not (distance + open_).view(examples, GENERATOR(0)).extras[0]["language"].any()
     assert (open_ + MaskedLM()).shows_embeddings and not (MaskedLM() + 0.1 * closed).shows_embeddings

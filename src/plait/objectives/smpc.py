@@ -148,7 +148,11 @@ class Smpc(Objective):
                 weights[name] = (np.isfinite(area) & asked).astype(np.float32)
         if config.frames == "open":
             extras["frames"] = bisector_frames(true.backbone[:, :3] + noise[:, :3])
-        extras = {**extras, LANGUAGE: language_rows(example, hidden)} if config.language else without_rows(extras)
+        if config.language and LANGUAGE not in extras:
+            raise InputError(
+                "no embeddings to show", file=example.id, expected='a label "language"', do="Name them: `embeddings`."
+            )
+        extras = without_rows(extras, hidden if config.language else None)
         return Hidden(shown, before | hidden, extras, targets, weights)
 
     def _pairs(self, shown, asked, generator) -> np.ndarray:
@@ -234,7 +238,7 @@ def publish(protein, before, extras, example: Example, draws: Draws, areas: bool
     there = np.isfinite(clean).all(-1) & np.isfinite(position_table(shown)).all(-1)
     extras = {**extras, "frames": found.frames, "origin": np.zeros(3)}
     if LANGUAGE in example.labels:
-        extras[LANGUAGE] = language_rows(example, hidden)
+        extras[LANGUAGE] = without_rows(example.labels, hidden)[LANGUAGE]
     targets = {
         "residue_type": TO_PUBLISHED[true.residue_type],
         "atom_position": clean,
@@ -273,21 +277,6 @@ def circle(angles: np.ndarray) -> np.ndarray:
     """Angles [R, 7] as (sine, cosine) float32 [R, 7, 2]; (0, 1), angle zero, where there is none."""
     angles = np.nan_to_num(angles)
     return np.stack([np.sin(angles), np.cos(angles)], axis=-1).astype(np.float32)
-
-
-def language_rows(example: Example, hidden: np.ndarray) -> np.ndarray:
-    """The label "language" of an example, float [R or R + 1, S], with the hidden residues' rows zero.
-
-    Raises
-    ------
-    InputError
-        If the example has none.
-    """
-    if LANGUAGE not in example.labels:
-        raise InputError(
-            "no embeddings to show", file=example.id, expected='a label "language"', do="Name them: `embeddings`."
-        )
-    return without_rows({LANGUAGE: example.labels[LANGUAGE]}, hidden)[LANGUAGE]
 
 
 def _distances(table: np.ndarray, pairs: np.ndarray) -> np.ndarray:
