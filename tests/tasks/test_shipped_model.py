@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from plait.models.catalogue import DEFAULT, bundled
+from plait.models.catalogue import DEFAULT, WEIGHTS, bundled
 from plait.models.loading import load
 from plait.structure import read_structure
 from plait.structure.vocabulary import RESIDUES
@@ -16,27 +16,40 @@ from plait.structure.vocabulary import RESIDUES
 RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results" / "mutation_effects" / "spearman.csv"
 
 
-def test_it_is_small_and_says_what_it_is():
-    folder = bundled()[DEFAULT]
-    # 40 MB is what a wheel may weigh for all models together
-    assert sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) < 40e6
-    card = load().card
-    assert "strict" in card["trained_on"]
+STRICT = "plait-braid-strict"
+
+
+@pytest.mark.parametrize("name", [DEFAULT, STRICT])
+def test_it_says_what_it_is(name):
+    card = load(name).card
+    assert ("strict" in card["trained_on"]) == (name == STRICT)
     assert card["licence"] == "Apache-2.0"
-    assert (folder / "README.md").is_file()
+    assert (bundled()[name] / "README.md").is_file()
 
 
-@pytest.mark.parametrize("assay", ["BLAT_ECOLX_Jacquier_2013", "TPMT_HUMAN_Matreyek_2018"])
-def test_stated_correlations_come_out_again(shared, assay):
+def test_all_models_together_are_small():
+    # 40 MB is what a wheel may weigh
+    assert sum(file.stat().st_size for file in WEIGHTS.rglob("*") if file.is_file()) < 40e6
+
+
+@pytest.mark.parametrize(
+    ("model", "assay"),
+    [
+        (DEFAULT, "BLAT_ECOLX_Jacquier_2013"),
+        (DEFAULT, "TPMT_HUMAN_Matreyek_2018"),
+        (STRICT, "BLAT_ECOLX_Jacquier_2013"),
+    ],
+)
+def test_stated_correlations_come_out_again(shared, model, assay):
     """Spearman correlations of the committed table, computed here by another way than the benchmark's: through the
     table of `plait.score`."""
     import plait
 
     data = shared / "data" / "dms"
     with RESULTS.open() as file:
-        stated = {row["DMS_id"]: float(row[DEFAULT]) for row in csv.DictReader(file)}
+        stated = {row["DMS_id"]: float(row[model]) for row in csv.DictReader(file)}
     reference = pd.read_csv(data / "reference.csv").set_index("DMS_id")
-    table = plait.score(data / "structures" / reference.loc[assay, "structure"]).table.set_index("mutant")
+    table = plait.score(data / "structures" / reference.loc[assay, "structure"], model=model).table.set_index("mutant")
     measured = pd.read_csv(data / "assays" / f"{assay}.csv").set_index("mutant")["DMS_score"]
     correlation = spearmanr(table.loc[measured.index, "plait_score"], measured).statistic
     assert abs(correlation - stated[assay]) < 0.005
