@@ -39,8 +39,7 @@ def recipe(shared, folder, cls=FinetuneConfig, **changes):
         **({"test": []} if cls is FinetuneConfig else {}),
         **changes,
     }  # fmt: skip
-    if "cache" not in values.get("embeddings", {"cache": ""}):
-        values["embeddings"] = {**values["embeddings"], "cache": str(folder / "cache")}
+    values["embeddings"] = {"cache": str(folder / "cache"), **values.get("embeddings", {})}
     return from_dict(cls, values)
 
 
