@@ -214,7 +214,7 @@ def test_kept_tables_follow_the_weights():
     before = model(ids, structure, mask).logits
     assert not kept.kept
     assert torch.equal(before, model(ids, structure, mask).logits)
-    assert [table.shape[1] for table in kept.kept.values()] == [2 * ids.shape[1] - 1] * 2
+    assert [table.shape[2] for table in kept.kept.values()] == [2 * ids.shape[1]] * 2
     for length in (ids.shape[1], 9):  # a shorter one reads the middle of what is kept
         expected, _ = masked_lm(model.state_dict(), SMALL, ids[:, :length], structure[:, :length])
         assert (model(ids[:, :length], structure[:, :length]).logits - expected).abs().max() < 1e-4

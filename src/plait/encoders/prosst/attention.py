@@ -6,6 +6,8 @@ The score of specs/prosst.md, B4, is one product of concatenated vectors and two
 
 A product of 128 rows with the position table, laid out by distance, holds the term of (i, j) in a column that moves by
 one from row to row: a view with a row stride one less than the width is the bias, and nothing is gathered.
+
+All that products write or read has rows of a multiple of 16 (`position_tables.ALIGNED`).
 """
 
 import math
@@ -16,13 +18,13 @@ from torch.nn import functional as F
 
 from plait.encoders.prosst.attention_batch import attend_batch
 from plait.encoders.prosst.configuration import ProsstConfig
-from plait.encoders.prosst.position_tables import PositionTables
+from plait.encoders.prosst.position_tables import ALIGNED, PositionTables, aligned
 
 BLOCK = 128
 """Query or key rows that meet the position table at a time."""
 
-SCORE_BYTES = 640 * 2**10
-"""Memory for the scores that the heads computed together have in a block, in inference: they stay in a core's cache."""
+SCORE_BYTES = 3 * 2**20
+"""Memory for the scores of the heads that are computed together in inference: they stay in a processor's cache."""
 
 
 class ProsstSelfAttention(nn.Module):
@@ -126,66 +128,60 @@ class RotaryEmbeddings(nn.Module):
 
 
 def attend(left, right, query, key, value, tables, key_bias=None):
-    """Attention of one sequence without gradients: vectors (H, L, .), tables (H, 2 L' - 1, c) with L' >= L; gives
+    """Attention of one sequence without gradients: vectors (H, L, .), a `PositionTable` or None for each term; gives
     (L, D).
 
-    Few heads are computed together, and the largest thing made is their (heads, L, L + 127) of position -> residue.
+    Few heads are computed together, and the largest thing made is their scores.
     """
     heads, length = value.shape[:2]
-    together = max(1, min(heads, SCORE_BYTES // max(1, BLOCK * length * value.element_size())))
+    width = aligned(length)
+    together = max(1, min(heads, SCORE_BYTES // max(1, length * width * value.element_size())))
+    padded = value.new_empty(together, length, width)
     context = value.new_empty(length, heads, value.shape[2])
     for first in range(0, heads, together):
         some = slice(first, first + together)
-        arguments = (x if x is None else x[some] for x in (left, right, query, key, value, *tables))
-        _attend_heads(*arguments, key_bias, context[:, some])
+        vectors = (x[some] for x in (left, right, query, key, value))
+        terms = (table and table._replace(columns=table.columns[some]) for table in tables)
+        context[:, some] = _attend_heads(*vectors, *terms, key_bias, padded[: heads - first]).transpose(0, 1)
     return context.flatten(1)
 
 
-def _attend_heads(left, right, query, key, value, towards, backwards, key_bias, context):
+def _attend_heads(left, right, query, key, value, towards, backwards, key_bias, padded):
+    """Context (heads, L, c); `padded` (heads, L, L or more) is written over."""
     length = value.shape[1]
-    # position -> residue comes by blocks of keys and is wanted by blocks of queries: views of tiles do both
-    tiles = []
+    scores = padded[:, :, :length]
+    padded[:, :, length:] = -torch.inf
     if backwards is not None:
         for start in range(0, length, BLOCK):
-            tiles.append(position_term(key, backwards, start).transpose(1, 2))
-    right = right.transpose(1, 2)
-    for start in range(0, length, BLOCK):
-        rows = slice(start, start + BLOCK)
-        # added to what the product leaves: one that adds to a view whose rows are not aligned takes half as long again
-        score = torch.bmm(left[:, rows], right)
-        if towards is not None:
-            score += position_term(query, towards, start)
-        for columns, tile in zip(score.split(BLOCK, dim=2), tiles):
-            columns += _packed(tile[:, rows])
-        if key_bias is not None:
-            score += key_bias
-        probabilities = torch.softmax(score, -1)
-        del score
-        context[rows] = torch.bmm(probabilities, value).transpose(0, 1)
+            scores[:, :, start : start + BLOCK] = position_term(key, backwards, start).transpose(1, 2)
+    torch.baddbmm(scores, left, right.transpose(1, 2), beta=int(backwards is not None), out=scores)
+    if towards is not None:
+        for start in range(0, length, BLOCK):
+            scores[:, start : start + BLOCK] += position_term(query, towards, start)
+    if key_bias is not None:
+        scores += key_bias
+    torch.softmax(padded, -1, out=padded)
+    return torch.bmm(scores, value)
 
 
 def position_term(vectors, table, start):
-    """Products of a block of `vectors` (H, L, c) from row `start` on with a table by distance: (H, n, L).
+    """Products of a block of `vectors` (H, L, c) from row `start` on with a `PositionTable`: (H, n, L).
 
-    Element (a, b) is vectors[start + a] . (row of the table for b - (start + a)). It is a view of the product of the
-    block with all rows that it meets.
+    Element (a, b) is vectors[start + a] . (column of distance b - (start + a)). It is a view of the product of the
+    block with all columns that it meets.
     """
     length = vectors.shape[1]
     block = vectors[:, start : start + BLOCK]
-    rows = block.shape[1]
-    first = table.shape[1] // 2 - start - rows + 1
-    return skew(torch.bmm(block, _packed(table[:, first : first + rows + length - 1]).transpose(1, 2)))
+    middle = table.zero - start  # the column that the block's first row meets first
+    begin = (middle - block.shape[1] + 1) // ALIGNED * ALIGNED
+    product = torch.bmm(block, table.columns[:, :, begin : aligned(middle + length)])
+    return skew(product, middle - begin, length)
 
 
-def _packed(x):
-    """bfloat16 is multiplied and added fast only where rows follow one another; float32 also in strides."""
-    return x if x.dtype == torch.float32 else x.contiguous()
-
-
-def skew(product):
-    """The view (H, n, L) of `product` (H, n, n + L - 1) whose element (a, b) is product[a, n - 1 - a + b]."""
+def skew(product, first, columns):
+    """The view (H, n, columns) of `product` (H, n, W) whose element (a, b) is product[a, first - a + b]."""
     heads, rows, width = product.shape
-    return product.as_strided((heads, rows, width - rows + 1), (rows * width, width - 1, 1), rows - 1)
+    return product.as_strided((heads, rows, columns), (rows * width, width - 1, 1), first)
 
 
 def attend_dense(left, right, query, key, value, tables, mask, dropout=0.0):
@@ -197,10 +193,10 @@ def attend_dense(left, right, query, key, value, tables, mask, dropout=0.0):
     pair = mask[:, None] if mask.dim() == 3 else mask[:, None, :, None] & mask[:, None, None, :]
     score = left @ right.transpose(-1, -2)
     distance = torch.arange(score.shape[-1], device=score.device)
-    distance = distance - distance[:, None] + score.shape[-1] - 1  # row of the table for b - a
+    distance = distance - distance[:, None]  # b - a
     for vectors, table, transpose in ((query, towards, False), (key, backwards, True)):
         if table is not None:
-            term = (vectors @ table.transpose(-1, -2)).gather(-1, distance.expand(score.shape))
+            term = (vectors @ table.columns).gather(-1, (distance + table.zero).expand(score.shape))
             score = score + (term.transpose(-1, -2) if transpose else term)
     probabilities = torch.softmax(score.masked_fill(~pair, torch.finfo(score.dtype).min), -1).masked_fill(~pair, 0)
     return F.dropout(probabilities, dropout, dropout > 0) @ value, probabilities
