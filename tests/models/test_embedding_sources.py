@@ -95,16 +95,17 @@ def test_a_folder_is_brought_along_and_found_again(tiny, ubiquitin, tmp_path):
     assert np.array_equal(answer(load(tmp_path / "second"), ubiquitin), answer(model, ubiquitin))
 
 
-def test_a_bundled_model_is_named_alone_and_loaded_once(ubiquitin, antibody, tmp_path, monkeypatch):
+def test_a_bundled_model_is_found_by_its_name_too_and_loaded_once(ubiquitin, antibody, tmp_path, monkeypatch):
     import plait.models.loading as loading
 
     model = reader(ModelEmbeddings("plait-geometry"))
     save(model, tmp_path / "reader")
-    assert sorted(path.name for path in (tmp_path / "reader").iterdir()) == [
-        "config.json", "model.json", "model.safetensors",
-    ]  # fmt: skip
+    again = load(tmp_path / "reader")
+    assert np.array_equal(answer(again, ubiquitin), answer(model, ubiquitin))
+    shutil.rmtree(tmp_path / "reader" / "plait-geometry")  # the one that ships has the same numbers in half the bytes
     loads, real = [], loading.load
     again = load(tmp_path / "reader")
+    assert again.embeddings.name == "plait-geometry"
     monkeypatch.setattr(loading, "load", lambda name=None, **options: loads.append(str(name)) or real(name, **options))
     for protein in (ubiquitin, antibody):
         assert np.array_equal(answer(again, protein), answer(model, protein))

@@ -1,6 +1,7 @@
 """Where the embeddings come from that an encoder reads beside a structure: another model, or arrays made before."""
 
 import functools
+import json
 from pathlib import Path
 
 import numpy as np
@@ -47,8 +48,9 @@ class ModelEmbeddings:
 
     @property
     def own(self) -> bool:
-        """Whether it is a folder on this machine, which a model that reads its vectors has to bring along."""
-        return self._place is not None or (self.name not in bundled() and Path(self.name).is_dir())
+        """Whether a model that reads its vectors brings it along: one of the hub is left there, a bundled one may be
+        another in the next version."""
+        return self._place is not None or self.name in bundled() or Path(self.name).is_dir()
 
     @property
     def named(self) -> dict[str, str]:
@@ -99,10 +101,19 @@ class ModelEmbeddings:
 
     @functools.cached_property
     def _found_digest(self) -> str:
+        """Of all that vectors hang on, however it is stored: heads do not count, nor the precision of the file."""
+        from plait.config import to_dict
+        from plait.models.networks import encoder_of
         from plait.tokenizers.saving import digest
 
-        tokenizers = [digest(one.tokenizer) for one in self._embedder.networks if one.tokenizer is not None]
-        return short_digest(self.model.digest.encode(), " ".join(tokenizers).encode())
+        parts = []
+        for one in self._embedder.networks:
+            encoder = encoder_of(one.network)
+            parts.append(json.dumps([encoder.name, to_dict(encoder.config)], sort_keys=True).encode())
+            parts += [tensor.float().numpy().tobytes() for _, tensor in sorted(encoder.state_dict().items())]
+            parts.append(b"" if one.tokenizer is None else digest(one.tokenizer).encode())
+            parts.append(b"" if one.embeddings is None else one.embeddings.digest.encode())
+        return short_digest(*parts)
 
 
 class AbsentEmbeddings:
