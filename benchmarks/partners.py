@@ -191,7 +191,7 @@ def _crossed(model, rows: list[Row]) -> pandas.DataFrame:
 
 def _page(table: pandas.DataFrame, crossed: pandas.DataFrame, options) -> str:
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-    lines = [INTRODUCTION]
+    lines = [INTRODUCTION + (SITES.format(name=options.sites) if options.sites else "")]
     names = list(dict.fromkeys(table["score"]))
     for metric, title in (
         ("auprc", "AUPRC, mean over proteins"),
@@ -218,9 +218,11 @@ def _page(table: pandas.DataFrame, crossed: pandas.DataFrame, options) -> str:
         lines.append(f"| {kind} | " + " | ".join(f"{'**' if c == kind else ''}{v:.3f}{'**' if c == kind else ''}"
                                                  for c, v in row.items()) + " |")  # fmt: skip
     scratch = f" --scratch {options.scratch}" if options.scratch else ""
+    sites = f"--sites {options.sites}" if options.sites else "--sites ''"
+    bare = "" if options.bare else " --no-bare"
     lines.append(
-        f"\nCommand: `python benchmarks/partners.py --data ../shared/data --model {options.model}{scratch} --sites "
-        f"{options.sites}` (commit {commit}). All figures: [partners.csv](partners.csv)."
+        f"\nCommand: `python benchmarks/partners.py --data ../shared/data --model {options.model}{scratch} {sites}"
+        f"{bare}` (commit {commit}). All figures: [partners.csv](partners.csv)."
     )
     return "\n".join(lines) + "\n"
 
@@ -242,11 +244,14 @@ identity or more, nor of their clusters. Complexes near test chains of ATP and h
 were left out too, as were all relatives of targets of mutational scans. The encoder was pre-trained on profiles of
 the corpus: most test chains were in it, without their sites.
 
-**Beside it.** `plait-sites` was taught small molecules, relatives of the test complexes among them, on all atoms.
-Residue type: the share of training residues of the type that bind. Exposure: fewer neighbours. Groups (metal,
-nucleic-acid): the largest of the group's columns, where the kind is not told, over the chains of its kinds; what
-another kind of the group binds there counts as not binding. 95 % intervals: clusters drawn with replacement. Chains
-have no side chains, so figures of chains and of whole structures do not compare.
+**Beside it.** Residue type: the share of training residues of the type that bind. Exposure: fewer neighbours. Groups
+(metal, nucleic-acid): the largest of the group's columns, where the kind is not told, over the chains of its kinds;
+what another kind of the group binds there counts as not binding. 95 % intervals: clusters drawn with replacement.
+Chains have no side chains, so figures of chains and of whole structures do not compare.
+"""
+
+SITES = """
+`{name}` was taught small molecules alone, on all atoms, relatives of the test complexes among them.
 """
 
 CROSSED = """Mean AUPRC on the test chains of each kind (rows) if the column of another kind (columns) were read: how
