@@ -22,9 +22,11 @@ from transformers import (  # noqa: E402
 
 import plait.hf  # noqa: E402
 from plait import registry  # noqa: E402
+from plait.data.tensors import read_tensors  # noqa: E402
 from plait.encoders.base import EncoderWithHeads  # noqa: E402
 from plait.encoders.prosst.published import load_folder  # noqa: E402
 from plait.errors import InputError  # noqa: E402
+from plait.models.catalogue import bundled  # noqa: E402
 from plait.models.networks import read_network, save_network  # noqa: E402
 from plait.structure.reading import read_structure  # noqa: E402
 
@@ -293,6 +295,18 @@ def test_a_folder_of_plait_there_and_back(name, model_type, protein, tmp_path):
 
 
 @torch.no_grad()
+def test_half_precision_in_a_file_is_float32_in_memory(protein):
+    folder = bundled()["plait-geometry"]
+    assert {tensor.dtype for tensor in read_tensors(folder / "model.safetensors").values()} == {torch.float16}
+    model = AutoModel.from_pretrained(folder)
+    assert {tensor.dtype for tensor in model.parameters()} == {torch.float32}
+    name = protein.chains[0]
+    with torch.inference_mode():
+        ours = model(model.prepare([protein.select_chain(name)])).last_hidden_state
+    assert np.array_equal(ours.numpy(), plait.embed(protein, "plait-geometry")[name])
+    assert AutoModel.from_pretrained(folder, dtype=torch.float16).dtype == torch.float16
+
+
 def test_prosst_in_a_folder_of_plait(protein, tmp_path):
     from plait.encoders.prosst import ProsstConfig
     from plait.encoders.prosst.encoder import ProsstEncoder

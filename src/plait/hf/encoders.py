@@ -102,12 +102,15 @@ class PlaitEncoderModel(PreTrainedModel):
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path, *arguments, output_loading_info=False, **values):
-        """As in transformers; tensors must be those of the configuration, none absent and none left over.
+        """As in transformers; tensors must be those of the configuration, none absent and none left over. The model is
+        in float32, also where the file is in half precision as the bundled ones are, unless `dtype` says otherwise.
 
         Raises
         ------
         InputError
         """
+        if "torch_dtype" not in values:
+            values.setdefault("dtype", torch.float32)
         model, info = super().from_pretrained(
             pretrained_model_name_or_path, *arguments, output_loading_info=True, **values
         )
