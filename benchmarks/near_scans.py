@@ -1,4 +1,4 @@
-"""Which complexes are similar to targets of mutational scans: the list that recipes/sites-scans.yaml leaves out.
+"""Which complexes are similar to targets of mutational scans: part of the list that recipes/partners.yaml leaves out.
 
     python benchmarks/near_scans.py --data ../shared/data
 
