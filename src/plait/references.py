@@ -27,6 +27,14 @@ SIAMDIFF = Reference(
     venue="Advances in Neural Information Processing Systems 36",
     year=2023,
 )
+GEMME = Reference(
+    "Laine E, Karami Y, Carbone A",
+    "GEMME: a simple and fast global epistatic model predicting mutational effects",
+    "Molecular Biology and Evolution 36(11):2604-2619",
+    2019,
+    "10.1093/molbev/msz179",
+)
+
 RSALOR = Reference(
     authors="Tsishyn M, Hermans P, Rooman M, Pucci F",
     title="Residue conservation and solvent accessibility are (almost) all you need for predicting mutational effects "

@@ -8,7 +8,7 @@ from typing import Literal
 
 from plait.config import option
 from plait.errors import unknown_name
-from plait.references import BIOTITE, GEMMI, GVP, LIGSITE, P2RANK, RSALOR
+from plait.references import BIOTITE, GEMME, GEMMI, GVP, LIGSITE, P2RANK, RSALOR
 from plait.registry import PACKAGES, Reference, parts
 
 SUMMARY = "print what to cite for a command or a part"
@@ -90,10 +90,14 @@ def _score() -> Uses:
         scoring = record.get("scoring", {})
         if scoring.get("weighting", "none") != "none":
             uses.append((RSALOR, "weighting substitutions by how buried a site is"))
+        if scoring.get("information"):
+            uses.append((GEMME, "weighting substitutions by how conserved a site is"))
         if scoring.get("stability"):
             uses += _part("dataset", "stability")
         if scoring.get("sites"):
             uses.append((LIGSITE, "cavities that residues line, which the model of binding sites reads"))
+        if scoring.get("site_groups"):
+            uses += _part("dataset", "partners")
     return uses + READING
 
 
