@@ -118,7 +118,8 @@ class PositionTables:
 def _projected(layer, rows, scale):
     """`scale` times what `layer` makes of rows (n, D), a column for each: (D, n)."""
     if layer.bias is None:
-        return torch.mm(layer.weight, rows.t()).mul_(scale)
+        columns = torch.mm(layer.weight, rows.t())
+        return columns if scale == 1 else columns.mul_(scale)
     return torch.addmm(layer.bias[:, None], layer.weight, rows.t(), beta=scale, alpha=scale)
 
 
