@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+import scipy.stats
 
 import plait
 from plait.data.alignment_files import read_alignment
@@ -87,7 +88,13 @@ def test_the_bundled_model_is_mixed_with_the_alignment(ubiquitin, aligned):
         model.log_probabilities(ubiquitin), count, prior=scoring.alignment_prior, share=scoring.alignment_share
     )
     odds = log_p - np.take_along_axis(log_p, ubiquitin.residue_type[:, None].astype(int), 1)
-    change = (odds - _odds(model, ubiquitin)) * model.site_weight(ubiquitin)[:, None]
+    # what the alignment says of conservation weighs too: relative information content to a power
+    conserved, before = (
+        np.array([1 - scipy.stats.entropy(np.exp(row)) / np.log(20) for row in values.astype(float)])
+        for values in (log_p, model.log_probabilities(ubiquitin))
+    )
+    factor = (conserved / before) ** scoring.information
+    change = (odds * factor[:, None] - _odds(model, ubiquitin)) * model.site_weight(ubiquitin)[:, None]
     np.testing.assert_allclose(result.scores - alone.scores, change, atol=1e-4)  # float32 scores of a few units
     assert abs(change).max() > 0.5
 
