@@ -158,7 +158,7 @@ def draw(curves: dict[str, list[dict]], file: Path) -> None:
             step, loss = np.array(taught).T
             around = np.convolve(np.ones(len(loss)), np.ones(SMOOTH), "same")
             axes.plot(step, np.convolve(loss, np.ones(SMOOTH), "same") / around, label=arm)
-    axes.set(xlabel="step", ylabel=f"training: cross-entropy of profiles, mean of {SMOOTH} records")
+    axes.set(xlabel="step", ylabel=f"cross-entropy of profiles\n(training, mean of {SMOOTH} records)")
     axes.legend(fontsize=8)
     figure.savefig(file, dpi=120)
 
