@@ -43,6 +43,13 @@ RSALOR = Reference(
     year=2025,
     doi="10.1093/bioinformatics/btaf322",
 )
+GPSITE = Reference(
+    authors="Yuan Q, Tian C, Yang Y",
+    title="Genome-scale annotation of protein binding sites via language model and geometric deep learning",
+    venue="eLife 13:RP93695",
+    year=2024,
+    doi="10.7554/eLife.93695",
+)
 GEMMI = Reference(
     authors="Wojdyr M",
     title="GEMMI: A library for structural biology",

@@ -13,7 +13,8 @@ from plait.data.mixture import Mixture
 from plait.data.residue_labels import ResidueLabels, ResidueLabelsConfig
 from plait.data.site_labels import RESIDUES
 from plait.errors import InputError
-from plait.registry import Reference, register
+from plait.references import GPSITE
+from plait.registry import register
 from plait.structure.protein import Hetero, Protein
 
 KINDS = {
@@ -94,14 +95,7 @@ class Partners(Mixture):
 
     name = "partners"
     summary = "residues that bind small molecules, ATP, haem, metals, nucleic acids, peptides and proteins, as one set"
-    reference = Reference(
-        "Yuan Q, Tian C, Yang Y",
-        "Genome-scale annotation of protein binding sites via language model and geometric deep learning",
-        "eLife 13:RP93695",
-        2024,
-        "10.7554/eLife.93695",
-        "its ten sets, ScanNet's interfaces, and the complexes of the data set complexes",
-    )
+    reference = GPSITE.at("its ten sets, ScanNet's interfaces, and the complexes of the data set complexes")
     Config = PartnersConfig
     classes = {RESIDUES: tuple(KINDS)}
 

@@ -11,7 +11,8 @@ from plait.config import option
 from plait.data.base import DataSet, Example, checked_folder, short_digest
 from plait.data.corpus import Corpus, CorpusConfig
 from plait.errors import InputError
-from plait.registry import Reference, register
+from plait.references import GPSITE
+from plait.registry import register
 
 UNKNOWN_LABEL = 255
 _COLUMNS = ("ligand", "official_split", "corpus_id", "length", "offset", "corpus_split")
@@ -47,14 +48,7 @@ class ResidueLabels(DataSet):
 
     name = "residue-labels"
     summary = "residues of corpus chains that bind metals, nucleic acids, peptides, proteins, ATP or haem"
-    reference = Reference(
-        "Yuan Q, Tian C, Yang Y",
-        "Genome-scale annotation of protein binding sites via language model and geometric deep learning",
-        "eLife 13:RP93695",
-        2024,
-        "10.7554/eLife.93695",
-        "GPSite's ten sets; the others are ScanNet's, as the folder's README says",
-    )
+    reference = GPSITE.at("GPSite's ten sets; the others are ScanNet's, as the folder's README says")
     Config = ResidueLabelsConfig
 
     def __init__(self, config: ResidueLabelsConfig):
