@@ -6,7 +6,8 @@ A study file has `summary`, `base` (a pre-training recipe) and `arms` (what each
 pre-training run under --work/arms, which a second call, or another study with the same arm, goes on with or finds done;
 judged by its validation clusters, and reported, never chosen, by mutational scans. Writes --out/STUDY.csv, STUDY.md and
 STUDY.png (learning curves from the runs' records). An arm's `tokens.tokenizer` may be `bundled:K`: the bundled
-tokenizer's encoder with a codebook of K states, fitted once.
+tokenizer's encoder, which sees whole chains, with a codebook of K states, fitted once; or `subgraph:K`: the same
+encoder on the residues around each one alone, as ProSST has it, with a codebook of its own.
 """
 
 import argparse
@@ -28,12 +29,14 @@ from plait.data.corpus import Corpus, CorpusConfig
 from plait.models.loading import load, load_tokenizer
 from plait.tasks.assay_averages import MEAN
 from plait.tasks.dms_benchmark import benchmark_dms
+from plait.tokenizers.gvp import GVPTokenizer
 from plait.training.options import PretrainConfig
 from plait.training.pretrain import pretrain
 
 TOKENIZER_MODEL = "plait-small"
 CODEBOOK_RESIDUES = 200_000
 SMOOTH = 5
+BY_TYPE = "by_type_"
 
 
 def main():
@@ -59,8 +62,8 @@ def run_study(name: str, study: dict, options, command: str) -> None:
             place = {"data": {"folder": str(options.data / "stability")}}
             recipe["stability"] = merged(recipe["stability"], place)
         tokenizer = recipe.get("tokens", {}).get("tokenizer", "")
-        if tokenizer.startswith("bundled:"):
-            recipe["tokens"]["tokenizer"] = str(codebook(int(tokenizer.removeprefix("bundled:")), options))
+        if ":" in tokenizer:
+            recipe["tokens"]["tokenizer"] = str(codebook(*tokenizer.split(":"), options))
         if options.steps:
             recipe["run"] = merged(recipe["run"], {"steps": options.steps})
         whole = to_dict(from_dict(PretrainConfig, recipe, place=f"{name}, {arm}"))
@@ -83,8 +86,8 @@ def run_study(name: str, study: dict, options, command: str) -> None:
 
 
 def scans(model, options) -> dict[str, float]:
-    """Mean Spearman over the scans with every head that the model has, with site weights and without; NDCG and top
-    recall of the first with weights."""
+    """Mean Spearman over the scans with every head that the model has, with site weights and without; of the first head
+    with weights also NDCG, top recall, and Spearman by selection type."""
     found = {}
     for head in [one for one in ("profile", "residue") if one_has(model, one)]:
         for weighting in ("none", "exposure"):
@@ -92,10 +95,12 @@ def scans(model, options) -> dict[str, float]:
             other.scoring = dataclasses.replace(model.scoring, head=head, weighting=weighting, stability=0.0)
             other.name = f"{model.name} {head} {weighting}"
             summary = benchmark_dms(options.data / "dms", [other], out=options.work / "scans").summary
-            means = summary[(summary.model == other.name) & (summary.average == MEAN)].set_index("metric")["value"]
-            found[f"spearman_{head}_{weighting}"] = means["spearman"]
+            values = summary[summary.model == other.name].set_index(["metric", "average"])["value"]
+            found[f"spearman_{head}_{weighting}"] = values["spearman", MEAN]
             if weighting == "exposure" and "ndcg" not in found:
-                found |= {"ndcg": means["ndcg"], "top_recall": means["top_recall"]}
+                found |= {"ndcg": values["ndcg", MEAN], "top_recall": values["top_recall", MEAN]}
+                types = values["spearman"].drop(MEAN)
+                found |= {f"{BY_TYPE}{name}": value for name, value in types.items()}
     return found
 
 
@@ -106,15 +111,18 @@ def one_has(model, head: str) -> bool:
     return {"residue": "residue_type"}.get(head, head) in heads
 
 
-def codebook(size: int, options) -> Path:
-    folder = options.work / "codebooks" / str(size)
+def codebook(kind: str, size: str, options) -> Path:
+    """The folder of a tokenizer, made if it is not there. In the names of arms and runs `bundled` is its size alone."""
+    folder = options.work / "codebooks" / (size if kind == "bundled" else f"{kind}-{size}")
     if not (folder / "config.json").exists():
         bundled = load_tokenizer(TOKENIZER_MODEL)
+        tokenizer = {"bundled": type(bundled), "subgraph": GVPTokenizer}[kind]
+        config = bundled.config if kind == "bundled" else GVPTokenizer.Config(encoder=bundled.encoder.config)
         train = Corpus(CorpusConfig(folder=str(options.data / "corpus")))
         order = np.random.default_rng(0).permutation(len(train))
         count = int(np.searchsorted(np.cumsum(train.lengths[order]), CODEBOOK_RESIDUES)) + 1
         proteins = [train[int(index)].protein for index in order[:count]]
-        type(bundled).fit(bundled.encoder, proteins, size, bundled.config, seed=0).save(folder)
+        tokenizer.fit(bundled.encoder, proteins, int(size), config, seed=0).save(folder)
     return folder
 
 
@@ -134,11 +142,16 @@ def merged(base: dict, changes: dict) -> dict:
 def page(name: str, study: dict, table: pandas.DataFrame, budget: int, command: str) -> str:
     lines = [f"# Study: {name}", "", study["summary"].strip(), ""]
     lines += [f"Every arm: {budget:,} residues. Command: `{command}`", "", f"![learning curves]({name}.png)", ""]
-    lines.append("| " + " | ".join(table.columns) + " |")
-    lines.append("|" + " --- |" * len(table.columns))
-    for row in table.itertuples(index=False):
-        lines.append("| " + " | ".join(map(written, row)) + " |")
+    types = [column for column in table.columns if column.startswith(BY_TYPE)]
+    lines += rows_of(table.drop(columns=types))
+    lines += ["", "By selection type (Spearman with site weights; ProteinGym's aggregate is the mean over types):", ""]
+    lines += rows_of(table[["arm", *types]].rename(columns=lambda name: name.removeprefix(BY_TYPE)))
     return "\n".join(lines) + "\n"
+
+
+def rows_of(table: pandas.DataFrame) -> list[str]:
+    lines = ["| " + " | ".join(table.columns) + " |", "|" + " --- |" * len(table.columns)]
+    return lines + ["| " + " | ".join(map(written, row)) + " |" for row in table.itertuples(index=False)]
 
 
 def written(cell) -> str:

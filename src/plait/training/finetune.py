@@ -81,7 +81,7 @@ def finetune(config: FinetuneConfig, task: type, *, progress: Callable = iter) -
     tests = dict(zip(tests, judges, strict=True))
     tokenizer = _tokenizer(config, start)
     if tokenizer is not None:
-        (train,), judges = with_tokens(config.tokens, tokenizer, [train], [valid, *tests.values()], progress)
+        (train,), judges = with_tokens(config.tokens, tokenizer, [train], [valid, *tests.values()])
         valid, tests = judges[0], dict(zip(tests, judges[1:], strict=True))
     runs = []
     for number in range(config.seeds):

@@ -74,7 +74,7 @@ class QuantiserConfig:
 
 @dataclasses.dataclass(frozen=True)
 class TokenOptions:
-    """The structure tokens that an encoder reads in training: computed once for whole chains and kept in a file."""
+    """The structure tokens that an encoder reads in training: of whole chains, made when asked for, kept in a file."""
 
     tokenizer: str = option("", "registered name or folder of the structure tokenizer; empty: the encoder reads none")
     cache: str = option("runs/tokens", "folder for computed tokens")

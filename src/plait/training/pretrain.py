@@ -51,7 +51,7 @@ def pretrain(config: PretrainConfig, *, progress=iter) -> tuple[EncoderWithHeads
     tokenizer = None
     if config.tokens.tokenizer:
         tokenizer = load_tokenizer(config.tokens.tokenizer)
-        parts, (valid, *measured) = with_tokens(config.tokens, tokenizer, parts, [valid, *measured], progress)
+        parts, (valid, *measured) = with_tokens(config.tokens, tokenizer, parts, [valid, *measured])
     train = parts[0] if len(parts) == 1 else Mixture(parts, shares)
     settings = config.encoder.config
     if hasattr(settings, "profile_head"):
@@ -114,9 +114,9 @@ def _sets(config: PretrainConfig):
     return [train, stable], [1 - share, share], valid, [measured]
 
 
-def with_tokens(options: TokenOptions, tokenizer, train: list, judges: list, progress) -> tuple[list, list]:
+def with_tokens(options: TokenOptions, tokenizer, train: list, judges: list) -> tuple[list, list]:
     """The sets with structure tokens: of training sets in the versions that the options ask for."""
-    common = {"key": digest(tokenizer), "folder": options.cache, "progress": progress}
+    common = {"key": digest(tokenizer), "folder": options.cache}
     noisy = {"variants": options.variants, "noise": options.noise}
     return (
         [WithStructureTokens(part, tokenizer, **noisy, **common) for part in train],
