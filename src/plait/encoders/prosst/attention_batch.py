@@ -20,7 +20,8 @@ class PositionTerm(torch.autograd.Function):
         batch, heads, length, width = vectors.shape
         rows = vectors.transpose(0, 1).reshape(heads, batch * length, width)
         product = torch.bmm(rows, columns).view(heads, batch, length, columns.shape[2])
-        ctx.save_for_backward(rows, columns)
+        # as the product was made: under autocast that is narrower than what came in, and the way back has no autocast
+        ctx.save_for_backward(rows.to(product.dtype), columns.to(product.dtype))
         ctx.zero = zero
         return _by_position(product, zero).transpose(0, 1)
 
