@@ -42,25 +42,18 @@ def test_a_killed_run_resumes_to_the_same_curve(shared, tmp_path, monkeypatch):
     pretraining.pretrain(whole)
 
     killed = config_for(shared, tmp_path / "killed")
-    make = pretraining.make_objective
+    make, calls = pretraining.make_batch, [0]
 
-    def make_and_break(options):
-        objective, calls = make(options), [0]
-        loss = objective.loss
+    def make_or_break(*arguments):
+        calls[0] += 1
+        if calls[0] == 5:
+            raise RuntimeError("killed")
+        return make(*arguments)
 
-        def breaking(outputs, view):
-            calls[0] += 1
-            if calls[0] == 5:
-                raise RuntimeError("killed")
-            return loss(outputs, view)
-
-        objective.loss = breaking
-        return objective
-
-    monkeypatch.setattr(pretraining, "make_objective", make_and_break)
+    monkeypatch.setattr(pretraining, "make_batch", make_or_break)
     with pytest.raises(RuntimeError, match="killed"):
         pretraining.pretrain(killed)
-    monkeypatch.setattr(pretraining, "make_objective", make)
+    monkeypatch.setattr(pretraining, "make_batch", make)
     assert (tmp_path / "killed" / "last.ckpt").exists()
     pretraining.pretrain(killed)
 

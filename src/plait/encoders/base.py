@@ -60,7 +60,8 @@ class Encoder(nn.Module):
     def make_readout(self, heads: dict[str, int], protein_layers: int = 1) -> nn.Module:
         """A module that takes a `Representation` and gives, for each name of `heads`, logits [R, classes].
 
-        A linear layer each; families with heads of their own override this. Names that begin with `atom_` ask for
+        Its `output_biases()` are as those of `LinearReadout`; heads without a bias are not among them. A linear layer
+        each; families with heads of their own override this. Names that begin with `atom_` ask for
         [A, values]; they are left unanswered by families that do not list them in `atom_heads`. Names that begin with
         `protein_` ask for [B, values], which every family answers (`ProteinHead`, of `protein_layers` layers).
         """
@@ -96,6 +97,11 @@ class LinearReadout(nn.Module):
                 if not name.startswith("atom_")
             }
         )
+
+    def output_biases(self) -> dict[str, tuple[nn.Parameter, slice | list[int]]]:
+        """By head, the parameter that is added to each output, and which of its values are the head's columns."""
+        last = {name: head[-1] if isinstance(head, ProteinHead) else head for name, head in self.heads.items()}
+        return {name: (layer.bias, slice(None)) for name, layer in last.items()}
 
     def forward(self, representation: Representation) -> dict[str, torch.Tensor]:
         return {

@@ -25,6 +25,7 @@ from plait.models.scoring import Scoring
 from plait.objectives.base import Sum
 from plait.registry import get
 from plait.structure.protein import Hetero
+from plait.training.base_rates import begin_at_base_rates
 from plait.training.embedding_inputs import embedding_source, essence_of_embeddings, reading, told, with_embeddings
 from plait.training.examples import make_batch
 from plait.training.options import FinetuneConfig
@@ -121,6 +122,8 @@ def _train(config, task, objective: Sum, start: Start | None, tokenizer, source,
     if config.probe:
         encoder.requires_grad_(False)
     batches = Batches(train, config.batch, seed=config.run.seed)
+    if config.base_rates:
+        begin_at_base_rates(model, objective, batches)
     begins_anew = start is None
 
     def prepare(step: int):
@@ -266,6 +269,8 @@ def _essence(config: FinetuneConfig, encoder: Part) -> dict:
     values = to_dict(config)
     for name in ("model", "start", "change", "test", "seeds"):
         values.pop(name)
+    if not config.base_rates:
+        values.pop("base_rates")
     values["tokens"].pop("cache")
     values.pop("embeddings")
     values |= essence_of_embeddings(config.embeddings)

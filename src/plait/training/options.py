@@ -116,6 +116,9 @@ class PretrainConfig:
     objective: dict[str, dict] = option(
         {"masked-lm": {}}, "objectives by name, each with its options and its `weight` in the sum (1 if not given)"
     )
+    base_rates: bool = option(
+        True, "heads begin with the constant answers that are best on the first batches; false: as they are drawn"
+    )
     noise: float = option(
         0.0,
         "standard deviation of the noise on every coordinate at every visit (angstrom), so that crystal structures and "
@@ -155,6 +158,9 @@ class FinetuneConfig:
         {}, "options of the task's objective by its name; further objectives beside it, each with its `weight`"
     )
     protein_layers: int = option(1, "layers of heads that answer for whole proteins; 1 is a linear probe")
+    base_rates: bool = option(
+        True, "heads begin with the constant answers that are best on the first batches; false: as they are drawn"
+    )
     noise: float = option(0.0, "standard deviation of the noise on every coordinate at every visit (angstrom)")
     seeds: int = option(
         1, "runs with the seeds run.seed, run.seed + 1, ...; the model is the one with the best validation"

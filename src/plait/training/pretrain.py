@@ -21,6 +21,7 @@ from plait.models.model import Model
 from plait.objectives.base import Objective, Sum
 from plait.registry import get
 from plait.tokenizers.saving import digest
+from plait.training.base_rates import begin_at_base_rates
 from plait.training.embedding_inputs import embedding_source, essence_of_embeddings, reading, told, with_embeddings
 from plait.training.examples import Batch, make_batch
 from plait.training.options import PretrainConfig, RunConfig, TokenOptions
@@ -65,10 +66,13 @@ def pretrain(config: PretrainConfig, *, progress=iter) -> tuple[EncoderWithHeads
         heads = _heads_of(config.start) | heads  # they are as good as they were
     model = EncoderWithHeads(encoder, heads, objective.make_heads(encoder))
     model.encoder.tokenizer = tokenizer
+    fresh = {name for name, _ in model.named_parameters()}
     if config.start:
-        _start_from(config.start, model)
+        fresh &= _start_from(config.start, model)
     _freeze(config.frozen, model)
     batches = Batches(train, config.batch, seed=config.run.seed)
+    if config.base_rates:
+        begin_at_base_rates(model, objective, batches, fresh)
 
     def prepare(step: int) -> Batch:
         if tokenizer is not None:
@@ -124,8 +128,8 @@ def with_tokens(options: TokenOptions, tokenizer, train: list, judges: list) -> 
     )
 
 
-def _start_from(folder: str, model: EncoderWithHeads) -> None:
-    """Take the weights of a run; heads that it does not have stay as they are."""
+def _start_from(folder: str, model: EncoderWithHeads) -> set[str]:
+    """Take the weights of a run; heads that it does not have stay as they are. Returns the names of their weights."""
     file = Path(folder) / "best.safetensors"
     state = read_tensors(file)
     missing, unexpected = model.load_state_dict(state, strict=False)
@@ -133,6 +137,7 @@ def _start_from(folder: str, model: EncoderWithHeads) -> None:
     strange += [name for name in unexpected if not name.startswith("objective_heads.")]
     if strange:
         raise InputError("weights of another network", file=file, got=strange[0], do="Give the encoder of that run.")
+    return set(missing)
 
 
 def _heads_of(folder: str) -> dict[str, int]:
@@ -172,6 +177,8 @@ def _essence(config: PretrainConfig) -> dict:
         values.pop(name)
     if not config.frozen:  # as runs from before weights could be kept have it
         values.pop("frozen")
+    if not config.base_rates:
+        values.pop("base_rates")
     values["tokens"].pop("cache")
     values.pop("embeddings")
     values |= essence_of_embeddings(config.embeddings)

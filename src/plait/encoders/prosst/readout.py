@@ -31,6 +31,11 @@ class ProsstReadout(nn.Module):
         self.others = LinearReadout(config.hidden_size, others, protein_layers)
         self._embeddings = (embeddings,)  # in a tuple, so that it is no submodule
 
+    def output_biases(self) -> dict[str, tuple[nn.Parameter, slice]]:
+        """As of `LinearReadout`; the tied language-model head has none."""
+        own = {} if self.profile is None else {"profile": (self.profile.bias, slice(None))}
+        return {**own, **self.others.output_biases()}
+
     def forward(self, representation: Representation) -> dict[str, torch.Tensor]:
         transformed, logits = self.cls(representation.residue, self._embeddings[0].weight)
         outputs = {"residue_type": logits[:, RESIDUE_COLUMNS], **self.others(representation)}

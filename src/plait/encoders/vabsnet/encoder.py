@@ -96,6 +96,23 @@ class VabsnetReadout(nn.Module):
             }
         )
 
+    def output_biases(self) -> dict[str, tuple[nn.Parameter, slice | list[int]]]:
+        """As of `LinearReadout`; displacements have none."""
+        found = {}
+        for name, head in self.heads.items():
+            if name != "atom_position":
+                last = head[-1] if is_protein_head(name) else head.linear_out
+                found[name] = (last.bias, slice(None))
+        if self._residue_columns is not None:
+            found["residue_type"] = (found["residue_type"][0], self._residue_columns)
+        return found
+
+    @property
+    def _residue_columns(self) -> list[int] | None:
+        """Columns of the published types that "residue_type" answers with; None for all or no such head."""
+        asked = self.classes.get("residue_type", RESIDUE_TYPES)
+        return None if asked >= RESIDUE_TYPES else [int(column) for column in TO_PUBLISHED[:asked]]
+
     def forward(self, representation: VabsnetRepresentation) -> dict[str, torch.Tensor]:
         output, batch = representation.output, representation.batch
         answers, of_nodes = {}, {}
@@ -110,9 +127,8 @@ class VabsnetReadout(nn.Module):
                 answers[name] = head(representation.protein)
             else:
                 answers[name] = head(representation.residue)
-        if self.classes.get("residue_type", RESIDUE_TYPES) < RESIDUE_TYPES:
-            columns = torch.as_tensor(TO_PUBLISHED[: self.classes["residue_type"]])
-            answers["residue_type"] = answers["residue_type"][:, columns.to(answers["residue_type"].device)]
+        if self._residue_columns is not None:
+            answers["residue_type"] = answers["residue_type"][:, self._residue_columns]
         for name, values in of_nodes.items():
             answers[name] = torch.cat([values, values.new_zeros(1, values.shape[1])])[batch.atom_rows]
         if self.config.compat and of_nodes:
