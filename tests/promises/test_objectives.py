@@ -11,6 +11,7 @@ from plait.data.base import Example
 from plait.objectives.base import Sum, total
 from plait.structure.protein import Hetero
 from plait.structure.vocabulary import UNKNOWN
+from plait.training.base_rates import best_constants
 
 OBJECTIVES = registry.parts("objective")
 pytestmark = pytest.mark.parametrize("name", OBJECTIVES)
@@ -164,3 +165,18 @@ def test_hidden_residues_are_unknown_and_bare(name, examples):
         assert (protein.residue_type[masked] == UNKNOWN).all()
         bare = np.isin(protein.atom_name[masked[protein.residue_of]], ("N", "CA", "C", "O"))
         assert bare.all()
+
+
+def test_the_best_constant_answer_is_no_worse_than_none(name, examples):
+    """What heads begin with (`plait.training.base_rates`) is finite, and loses no more than zeros do."""
+    objective = make(name)
+    view = view_of(objective, examples)
+    shapes = objective.shapes(view)
+    constants = best_constants(objective, [view], objective.heads)
+    assert all(constant.shape == shapes[head][1:] for head, constant in constants.items())
+    losses = []
+    for known in (constants, {}):
+        outputs = {head: torch.zeros(shape) + known.get(head, 0.0) for head, shape in shapes.items()}
+        losses.append(float(total(objective.loss(outputs, view))))
+    assert np.isfinite(losses).all()
+    assert losses[0] <= losses[1] + 1e-3 * abs(losses[1])  # but for the shrinkage
