@@ -7,10 +7,6 @@ from plait.encoders.blocks import neighbour_attention
 from plait.encoders.blocks.neighbour_attention import attend, attention_weights
 
 
-def attended(*arguments, **options):
-    return attend(*arguments, **options)[0]
-
-
 def draw(rows=7, nodes=9, neighbours=4, heads=2, width=3, dtype=torch.float64, seed=0):
     generator = torch.Generator().manual_seed(seed)
 
@@ -42,7 +38,7 @@ def dense(query, key, value, bias, index, mask):
 def test_it_is_dense_attention_on_the_lists(monkeypatch, chunk):
     monkeypatch.setattr(neighbour_attention, "CHUNK", chunk)
     *inputs, index, mask = draw()
-    found, expected = attended(*inputs, index, mask), dense(*inputs, index, mask)
+    found, expected = attend(*inputs, index, mask), dense(*inputs, index, mask)
     assert torch.allclose(found, expected, atol=1e-12)
     assert (found[0] == 0).all()
     factor = torch.randn(found.shape, dtype=found.dtype, generator=torch.Generator().manual_seed(1))
@@ -55,7 +51,7 @@ def test_it_is_dense_attention_on_the_lists(monkeypatch, chunk):
 
 def test_gradients_by_differences():
     *inputs, index, mask = draw(rows=4, nodes=5, neighbours=3)
-    assert torch.autograd.gradcheck(lambda *x: attended(*x, index, mask), inputs)
+    assert torch.autograd.gradcheck(lambda *x: attend(*x, index, mask), inputs)
 
 
 def test_weights_sum_to_one_where_there_is_a_neighbour():
@@ -68,8 +64,8 @@ def test_weights_sum_to_one_where_there_is_a_neighbour():
 def test_dropout_keeps_the_mean():
     torch.manual_seed(0)
     query, key, value, bias, index, mask = draw(dtype=torch.float32)
-    expected = attended(query, key, value, bias, index, mask)
-    mean = torch.stack([attended(query, key, value, bias, index, mask, dropout=0.3) for _ in range(2000)]).mean(0)
+    expected = attend(query, key, value, bias, index, mask)
+    mean = torch.stack([attend(query, key, value, bias, index, mask, dropout=0.3) for _ in range(2000)]).mean(0)
     # standard error of 2000 draws with weights up to 1 and values of about 1
     assert (mean - expected).abs().max() < 0.1
 
@@ -77,20 +73,5 @@ def test_dropout_keeps_the_mean():
 def test_half_precision_is_near():
     *inputs, index, mask = draw(dtype=torch.float32)
     half = [x.detach().to(torch.bfloat16) for x in inputs]
-    difference = attended(*half, index, mask).float() - attended(*inputs, index, mask)
+    difference = attend(*half, index, mask).float() - attend(*inputs, index, mask)
     assert difference.abs().max() < 0.05
-
-
-def test_edges_are_weighted_like_values():
-    """Of the first row, which hears nobody, nothing; else sums that a loop makes, with their gradients."""
-    *inputs, index, mask = draw()
-    edges = torch.randn(*index.shape, 5, dtype=torch.float64, requires_grad=True)
-    weights = attention_weights(*(inputs[number] for number in (0, 1, 3)), index, mask)
-    values, found = attend(*inputs, index, mask, edges=edges)
-    assert torch.equal(values, attended(*inputs, index, mask))
-    assert found.shape == (7, 2, 5) and (found[0] == 0).all()
-    for row in range(7):
-        for head in range(2):
-            expected = sum(weights[row, k, head] * edges[row, k] for k in range(4))
-            assert torch.allclose(found[row, head], expected, atol=1e-12)
-    assert torch.autograd.gradcheck(lambda e, *x: attend(*x, index, mask, edges=e)[1], (edges, *inputs))

@@ -45,11 +45,7 @@ def dense_weights(module, x, edges, track):
 
 def dense_attention(module, x, edges, track):
     value = module.value(x).unflatten(-1, (module.heads, -1))
-    weights = dense_weights(module, x, edges, track)
-    output = module.output(torch.einsum("ijh,jhc->ihc", weights, value).flatten(-2))
-    if module.edge_output is None:
-        return output
-    return output + module.edge_output(torch.einsum("ijh,ije->ihe", weights, table(track, edges)[0]).flatten(-2))
+    return module.output(torch.einsum("ijh,jhc->ihc", dense_weights(module, x, edges, track), value).flatten(-2))
 
 
 def drawn(module, track, width):
@@ -63,10 +59,8 @@ def drawn(module, track, width):
 
 @pytest.mark.parametrize("kind", ["atom", "residue"])
 @pytest.mark.parametrize("points", [0, 3])
-@pytest.mark.parametrize("edge_values", [False, True])
-def test_attention_of_a_track(proteins, kind, points, edge_values):
-    settings = {"virtual_points": points, "edge_values": edge_values}
-    config = VabsnetConfig(**SMALL, **settings, residue_neighbours=6, atom_neighbours=5)
+def test_attention_of_a_track(proteins, kind, points):
+    config = VabsnetConfig(**SMALL, virtual_points=points, residue_neighbours=6, atom_neighbours=5)
     track = getattr(prepare(config, proteins), kind)
     module = TrackAttention(config).double().eval()
     x, edges = drawn(module, track, 16)
@@ -97,11 +91,9 @@ def test_displacements(proteins, projections):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("edge_values", [False, True])
-def test_the_whole_network(proteins, monkeypatch, edge_values):
+def test_the_whole_network(proteins, monkeypatch):
     torch.manual_seed(0)
-    config = VabsnetConfig(**SMALL, edge_values=edge_values, residue_neighbours=6, atom_neighbours=5)
-    encoder = VabsnetEncoder(config).double().eval()
+    encoder = VabsnetEncoder(VabsnetConfig(**SMALL, residue_neighbours=6, atom_neighbours=5)).double().eval()
     batch = encoder.prepare(proteins)
     found = encoder(batch)
 

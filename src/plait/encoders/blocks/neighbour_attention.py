@@ -41,14 +41,10 @@ def attention_weights(query, key, bias, index, mask=None):
     return weights * mask
 
 
-def attend(query, key, value, bias, index, mask=None, dropout: float = 0.0, edges=None):
-    """Weighted sums of the neighbours' values, float [n, H, c], and of the edges to them, float [n, H, e] or None.
-
-    Arguments as of `attention_weights`; `edges` is float [n, K, e].
-    """
-    weights = F.dropout(attention_weights(query, key, bias, index, mask), dropout, dropout > 0)
-    of_edges = None if edges is None else weights.transpose(1, 2) @ edges.to(weights.dtype)
-    return GatheredSums.apply(weights, value, index), of_edges
+def attend(query, key, value, bias, index, mask=None, dropout: float = 0.0):
+    """Weighted sums of the neighbours' values: float [n, H, c]. Arguments as of `attention_weights`."""
+    weights = attention_weights(query, key, bias, index, mask)
+    return GatheredSums.apply(F.dropout(weights, dropout, dropout > 0), value, index)
 
 
 class GatheredProducts(torch.autograd.Function):

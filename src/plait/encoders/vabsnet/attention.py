@@ -12,9 +12,6 @@ from plait.encoders.vabsnet.graph import Track
 class TrackAttention(nn.Module):
     """Attention of each node to its senders, with a bias from the edge for each head (specs/vabsnet.md, section 4).
 
-    With `edge_values` the sum over heads and senders of weight times edge vector, through a linear layer, is added: the
-    published network hears of distances and directions only by how much they weigh its senders.
-
     `forward(x [nodes, d], edges [E, edge_width], links)` gives float [nodes, d]; `links` is `Links(track)`.
     """
 
@@ -28,24 +25,16 @@ class TrackAttention(nn.Module):
         self.output = linear(width, width, config.final)
         # softmax does not see a constant: the published bias of the bias does nothing
         self.bias = linear(config.edge_width, config.heads, bias=config.compat)
-        self.edge_output = None
-        if config.edge_values:
-            self.edge_output = linear(config.heads * config.edge_width, width, config.final, bias=False)
 
     def forward(self, x, edges, links: "Links"):
         query, key, bias = query_key_bias(self, x, edges)
         value = self.value(x).unflatten(-1, (self.heads, -1))
         dropout = self.dropout if self.training else 0.0
-        from_nodes, from_edges = [], []
-        for number, (rows, senders, mask) in enumerate(links.parts):
-            heard = links.part(edges, number) if self.edge_output is not None else None
-            nodes, of_edges = attend(query[rows], key, value, links.part(bias, number), senders, mask, dropout, heard)
-            from_nodes.append(nodes)
-            from_edges.append(of_edges)
-        output = self.output(links.gather(from_nodes).flatten(-2))
-        if self.edge_output is None:
-            return output
-        return output + self.edge_output(links.gather(from_edges).flatten(-2))
+        found = [
+            attend(query[rows], key, value, links.part(bias, number), senders, mask, dropout)
+            for number, (rows, senders, mask) in enumerate(links.parts)
+        ]
+        return self.output(links.gather(found).flatten(-2))
 
 
 def query_key_bias(module, x, edges):

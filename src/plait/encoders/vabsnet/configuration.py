@@ -66,9 +66,6 @@ class VabsnetConfig:
     attention_dropout: float = option(0.1, "dropout of attention weights, in training")
     activation_dropout: float = option(0.1, "dropout inside the feed-forward branches, in training")
     drop_path: float = option(0.1, "share of nodes that skip a branch of the last layer, in training; 0 in the first")
-    edge_values: bool = option(
-        False, "a node also hears the vectors of its edges, weighted like its senders' values; not in the paper"
-    )
     relative_directions: bool = option(True, "directions to neighbours in the frame of the receiving residue")
     sinusoidal: bool = option(True, "directions as sines of many frequencies; false: of three angles alone")
     checkpointing: bool = option(False, "keep little in training and compute it again on the way back")
