@@ -1,6 +1,7 @@
 """Which residues bind which kind of partner: complexes with small molecules and labelled corpus chains as one set."""
 
 import dataclasses
+import functools
 from pathlib import Path
 from typing import Literal
 
@@ -9,6 +10,7 @@ import numpy as np
 from plait.config import option
 from plait.data.base import DataSet, Example, short_digest
 from plait.data.complexes import Complexes, ComplexesConfig
+from plait.data.corpus import Corpus
 from plait.data.mixture import Mixture
 from plait.data.residue_labels import ResidueLabels, ResidueLabelsConfig
 from plait.data.site_labels import RESIDUES
@@ -137,19 +139,19 @@ class Partners(Mixture):
     def _chains(self) -> list["_Columns"]:
         """The sets of chains of the split."""
         config, test = self.config, self.config.split == "test"
-        names = tuple(KINDS)
+        names, open_corpus = tuple(KINDS), functools.cache(Corpus)
         tested = {
-            ligand: ResidueLabels(self._source(ligand, "test", "nothing"))
+            ligand: ResidueLabels(self._source(ligand, "test", "nothing"), open_corpus)
             for ligand in dict.fromkeys(name for of in KINDS.values() for name in of)
         }
         tested_clusters = np.concatenate([one.clusters for one in tested.values()])
         found = []
         for ligand, official in tested.items():
             columns = tuple(names.index(kind) for kind, sets in KINDS.items() if ligand in sets)
-            dataset = official if test else ResidueLabels(self._source(ligand, "train", config.exclude))
+            dataset = official if test else ResidueLabels(self._source(ligand, "train", config.exclude), open_corpus)
             found.append(_Columns(dataset, self._kept(dataset, tested_clusters), columns, 0))
         if config.interfaces and config.split == "train":
-            dataset = ResidueLabels(self._source(INTERFACES, "validation", config.exclude))
+            dataset = ResidueLabels(self._source(INTERFACES, "validation", config.exclude), open_corpus)
             found.append(_Columns(dataset, self._kept(dataset, tested_clusters), (names.index("protein"),), 0))
         return [one for one in found if len(one)]
 

@@ -3,6 +3,7 @@
 import dataclasses
 import zipfile
 import zlib
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -44,6 +45,9 @@ class ResidueLabels(DataSet):
 
     Label "binding_site" float32 [R]: 1, 0, or NaN where the source says nothing. A chain that carries several records
     is one example: a residue binds if it does in any of them.
+
+    `open_corpus` takes a `CorpusConfig` and gives the corpus; several sets that are given the same cached one share
+    their chains.
     """
 
     name = "residue-labels"
@@ -51,7 +55,7 @@ class ResidueLabels(DataSet):
     reference = GPSITE.at("GPSite's ten sets; the others are ScanNet's, as the folder's README says")
     Config = ResidueLabelsConfig
 
-    def __init__(self, config: ResidueLabelsConfig):
+    def __init__(self, config: ResidueLabelsConfig, open_corpus: Callable[[CorpusConfig], Corpus] = Corpus):
         import pyarrow.parquet as parquet
 
         self.config = config
@@ -65,7 +69,7 @@ class ResidueLabels(DataSet):
         splits = ("train", "valid", "test") if config.official else (config.split,)
         chains = {}
         for split in splits:
-            corpus = Corpus(CorpusConfig(folder=config.corpus, split=split, exclude=config.exclude))
+            corpus = open_corpus(CorpusConfig(folder=config.corpus, split=split, exclude=config.exclude))
             chains |= {name: (corpus, index) for index, name in enumerate(corpus.ids)}
         self._records: dict[str, list[tuple[int, int]]] = {}
         for at in np.flatnonzero(keep):
