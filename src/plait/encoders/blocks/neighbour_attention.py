@@ -1,8 +1,11 @@
 """Attention over lists of neighbours: gathers of fixed size, and memory that is linear in rows times neighbours.
 
-The gathered keys and values, as many as rows times neighbours times width, are made a few rows at a time and made again
-on the way back, so that what is kept are the lists, the weights, and one vector a node.
+Sums over neighbours are bags of a table, which are read without being gathered first. For products the keys, as many as
+rows times neighbours times width, are gathered a few rows at a time. What is kept for the way back are the lists, the
+weights, and one vector a node.
 """
+
+import functools
 
 import torch
 from torch.nn import functional as F
@@ -14,7 +17,29 @@ CHUNK_ON_DEVICE = 2**26
 """The same where each step is a kernel to be launched."""
 
 
-def attention_weights(query, key, bias, index, mask=None):
+class Lists:
+    """The neighbours of each row among the nodes, and from the first way back on who listens to each node.
+
+    Parameters
+    ----------
+    index : int64 [n, K]
+    nodes : int
+        Number of the nodes, m.
+    """
+
+    def __init__(self, index: torch.Tensor, nodes: int):
+        self.index, self.nodes = index, nodes
+
+    @functools.cached_property
+    def listeners(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Places of the lists in the order of their nodes, int64 [n K], the row of each, int64 [n K], and where those
+        of each node begin, int64 [m]."""
+        nodes, order = self.index.flatten().sort(stable=True)
+        offsets = torch.searchsorted(nodes, torch.arange(self.nodes, device=nodes.device))
+        return order, order // max(1, self.index.shape[1]), offsets
+
+
+def attention_weights(query, key, bias, lists: Lists, mask=None):
     """Softmax over the neighbours of each row.
 
     Parameters
@@ -24,8 +49,7 @@ def attention_weights(query, key, bias, index, mask=None):
     key : float [m, H, c]
         Of the nodes.
     bias : float [n, K, H]
-    index : int64 [n, K]
-        The neighbours of each row among the nodes.
+    lists : Lists
     mask : bool [n, K], optional
         Where there is a neighbour. A row without any gets zeros.
 
@@ -33,7 +57,7 @@ def attention_weights(query, key, bias, index, mask=None):
     -------
     float [n, K, H]
     """
-    logits = GatheredProducts.apply(query, key, index) + bias
+    logits = GatheredProducts.apply(query, key, lists) + bias
     if mask is None:
         return torch.softmax(logits, 1)
     mask = mask[:, :, None]
@@ -41,81 +65,77 @@ def attention_weights(query, key, bias, index, mask=None):
     return weights * mask
 
 
-def attend(query, key, value, bias, index, mask=None, dropout: float = 0.0):
+def attend(query, key, value, bias, lists: Lists, mask=None, dropout: float = 0.0):
     """Weighted sums of the neighbours' values: float [n, H, c]. Arguments as of `attention_weights`."""
-    weights = attention_weights(query, key, bias, index, mask)
-    return GatheredSums.apply(F.dropout(weights, dropout, dropout > 0), value, index)
+    weights = attention_weights(query, key, bias, lists, mask)
+    return GatheredSums.apply(F.dropout(weights, dropout, dropout > 0), value, lists)
 
 
 class GatheredProducts(torch.autograd.Function):
-    """query [n, H, c] with the keys [m, H, c] of its neighbours `index` [n, K]: products [n, K, H]."""
+    """query [n, H, c] with the keys [m, H, c] of its neighbours: products [n, K, H]."""
 
     @staticmethod
-    def forward(ctx, query, key, index):
-        ctx.save_for_backward(query, key, index)
-        products = query.new_empty(*index.shape, query.shape[1])
-        for rows in _chunks(index, key):
-            products[rows] = _rows_with(query[rows], key, index[rows])
-        return products
+    def forward(ctx, query, key, lists):
+        ctx.save_for_backward(query, key)
+        ctx.lists = lists
+        return _products(query, key, lists)
 
     @staticmethod
     def backward(ctx, gradient):
-        query, key, index = ctx.saved_tensors
-        query_gradient = torch.empty_like(query)
-        key_gradient = torch.zeros_like(key, dtype=_sum_dtype(key))
-        for rows in _chunks(index, key):
-            query_gradient[rows] = _sum_over(gradient[rows], key, index[rows])
-            _spread(key_gradient, gradient[rows], query[rows], index[rows])
-        return query_gradient, key_gradient.to(key.dtype), None
+        query, key = ctx.saved_tensors
+        gradient = gradient.to(key.dtype)
+        return _sums(gradient, key, ctx.lists), _sums_at_nodes(gradient, query, ctx.lists), None
 
 
 class GatheredSums(torch.autograd.Function):
-    """Sums over neighbours `index` [n, K] of weights [n, K, H] times values [m, H, c]: [n, H, c]."""
+    """Sums over neighbours of weights [n, K, H] times values [m, H, c]: [n, H, c], in the precision of the values."""
 
     @staticmethod
-    def forward(ctx, weights, value, index):
-        ctx.save_for_backward(weights, value, index)
-        sums = value.new_empty(len(index), *value.shape[1:])
-        for rows in _chunks(index, value):
-            sums[rows] = _sum_over(weights[rows], value, index[rows])
-        return sums
+    def forward(ctx, weights, value, lists):
+        ctx.weights_dtype, weights = weights.dtype, weights.to(value.dtype)
+        ctx.save_for_backward(weights, value)
+        ctx.lists = lists
+        return _sums(weights, value, lists)
 
     @staticmethod
     def backward(ctx, gradient):
-        weights, value, index = ctx.saved_tensors
-        weight_gradient = torch.empty_like(weights)
-        value_gradient = torch.zeros_like(value, dtype=_sum_dtype(value))
-        for rows in _chunks(index, value):
-            weight_gradient[rows] = _rows_with(gradient[rows], value, index[rows])
-            _spread(value_gradient, weights[rows], gradient[rows], index[rows])
-        return weight_gradient, value_gradient.to(value.dtype), None
+        weights, value = ctx.saved_tensors
+        gradient = gradient.to(value.dtype)
+        weights_gradient = _products(gradient, value, ctx.lists).to(ctx.weights_dtype)
+        return weights_gradient, _sums_at_nodes(weights, gradient, ctx.lists), None
 
 
-def _chunks(index, nodes):
-    """Slices of rows, so many that what they gather stays below so many values."""
+def _products(rows, nodes, lists: Lists):
+    """rows [n, H, c] times the nodes [m, H, c] of their lists, summed over c: [n, K, H]."""
+    count, heads, width = rows.shape
+    neighbours = lists.index.shape[1]
     chunk = CHUNK if nodes.device.type == "cpu" else CHUNK_ON_DEVICE
-    rows = max(1, chunk // max(1, index.shape[1] * nodes.shape[1] * nodes.shape[2]))
-    return [slice(first, first + rows) for first in range(0, len(index), rows)]
+    step = max(1, chunk // max(1, neighbours * heads * width))
+    products = rows.new_empty(count, neighbours, heads)
+    rows, nodes, ones = rows.reshape(count, 1, heads * width), nodes.reshape(-1, heads * width), rows.new_ones(width)
+    for first in range(0, count, step):
+        part = slice(first, first + step)
+        index = lists.index[part]
+        gathered = nodes.index_select(0, index.flatten()).view(*index.shape, heads * width).mul_(rows[part])
+        # a product with ones sums over so few values faster than a sum does
+        torch.mv(gathered.view(-1, width), ones, out=products[part].view(-1))
+    return products
 
 
-def _rows_with(rows, nodes, index):
-    """rows [n, H, c] times the gathered nodes, summed over c: [n, K, H]."""
-    gathered = nodes[index]  # (n, K, H, c)
-    return gathered.mul_(rows[:, None]).sum(-1)
+def _sums(weights, nodes, lists: Lists):
+    """weights [n, K, H] times the nodes [m, H, c] of the lists, summed over K: [n, H, c]."""
+    return _bags(weights.permute(2, 0, 1), nodes, lists.index, None)
 
 
-def _sum_over(weights, nodes, index):
-    """weights [n, K, H] times the gathered nodes, summed over K: [n, H, c]."""
-    gathered = nodes[index]  # (n, K, H, c)
-    return gathered.mul_(weights[..., None]).sum(1)
+def _sums_at_nodes(weights, rows, lists: Lists):
+    """weights [n, K, H] times rows [n, H, c], summed over all places where a node stands in a list: [m, H, c]."""
+    order, listeners, offsets = lists.listeners
+    return _bags(weights.flatten(0, 1)[order].T, rows, listeners, offsets)
 
 
-def _spread(total, weights, rows, index):
-    """Add weights [n, K, H] times rows [n, H, c] to the nodes `total` [m, H, c] that `index` names."""
-    parts = weights[..., None] * rows[:, None]  # (n, K, H, c)
-    total.index_add_(0, index.flatten(), parts.flatten(0, 1).to(total.dtype))
-
-
-def _sum_dtype(x):
-    """Half precision loses small terms of long sums."""
-    return torch.promote_types(x.dtype, torch.float32)
+def _bags(weights, table, index, offsets):
+    """For each head the weighted sums of its rows of a table [T, H, c] in bags: [bags, H, c]."""
+    heads = zip(table.transpose(0, 1).contiguous(), weights.contiguous(), strict=True)
+    return torch.stack(
+        [F.embedding_bag(index, part, offsets, per_sample_weights=weight, mode="sum") for part, weight in heads], 1
+    )

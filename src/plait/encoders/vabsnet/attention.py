@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from plait.encoders.blocks.initialisation import linear
-from plait.encoders.blocks.neighbour_attention import attend, attention_weights
+from plait.encoders.blocks.neighbour_attention import Lists, attend, attention_weights
 from plait.encoders.vabsnet.configuration import VabsnetConfig
 from plait.encoders.vabsnet.graph import Track
 
@@ -31,8 +31,8 @@ class TrackAttention(nn.Module):
         value = self.value(x).unflatten(-1, (self.heads, -1))
         dropout = self.dropout if self.training else 0.0
         found = [
-            attend(query[rows], key, value, links.part(bias, number), senders, mask, dropout)
-            for number, (rows, senders, mask) in enumerate(links.parts)
+            attend(query[rows], key, value, links.part(bias, number), lists, mask, dropout)
+            for number, (rows, lists, mask) in enumerate(links.parts)
         ]
         return self.output(links.gather(found).flatten(-2))
 
@@ -47,15 +47,15 @@ class Links:
     """What attention needs of a track, worked out once for all layers: two tables of senders, that of the ordinary
     nodes, and that of the special ones, which is padded here and nowhere else.
 
-    `parts` holds of each: receiving rows [n], senders [n, W], mask [n, W].
+    `parts` holds of each: receiving rows [n], the `Lists` of their senders [n, W], mask [n, W].
     """
 
     def __init__(self, track: Track):
         slots, mask = track.far_slots()
         self.near_edges, self.near_shape, self.slots = track.near_edges, track.near.shape, slots
-        self.parts = [(track.near_rows, track.near, track.near_mask)]
+        self.parts = [(track.near_rows, Lists(track.near, track.nodes), track.near_mask)]
         if slots.numel():
-            self.parts.append((track.far_rows, track.far[slots], mask))
+            self.parts.append((track.far_rows, Lists(track.far[slots], track.nodes), mask))
         self.outputs = track.outputs()
 
     def part(self, values: torch.Tensor, number: int) -> torch.Tensor:
@@ -101,10 +101,10 @@ class PositionHead(nn.Module):
         amounts = [(value * force.weight).unflatten(-1, (self.heads, -1)).sum(-1) for force in self.force]
         amounts = torch.stack(amounts, -1)  # (nodes, H, 1 or 3)
         found = []
-        for number, (rows, senders, mask) in enumerate(links.parts):
-            weights = attention_weights(query[rows], key, links.part(bias, number), senders, mask)  # (n, W, H)
-            share = torch.einsum("nwh,nwha->nwa", weights, amounts[senders])
-            apart = position[rows][:, None] - position[senders]  # (n, W, 3)
+        for number, (rows, lists, mask) in enumerate(links.parts):
+            weights = attention_weights(query[rows], key, links.part(bias, number), lists, mask)  # (n, W, H)
+            share = torch.einsum("nwh,nwha->nwa", weights, amounts[lists.index])
+            apart = position[rows][:, None] - position[lists.index]  # (n, W, 3)
             found.append((share * apart.nan_to_num().to(share.dtype)).sum(1))
         displacement = links.gather(found)
         if self.force[0].bias is not None:
