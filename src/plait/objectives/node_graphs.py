@@ -143,5 +143,7 @@ def vectors(representation: Representation, level: str, codes: np.ndarray, view:
     nodes = ViewNodes(view, level)
     found = nodes.find(codes)
     rows = torch.as_tensor(nodes.row[found] if len(nodes.row) else found, device=table.device)
+    if len(nodes.row) and (found >= 0).all():
+        return table[rows]
     there = torch.as_tensor(found >= 0, device=table.device)
     return table[rows.clamp(min=0)] * there.unsqueeze(-1).to(table.dtype)

@@ -8,12 +8,14 @@ import dataclasses
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from plait.encoders.base import Representation
 from plait.objectives.base import Term, View
 from plait.objectives.node_graphs import NodeGraph, ViewNodes, vectors
 from plait.objectives.perceptron import Perceptron
+from plait.objectives.scalar_networks import two_layers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,16 +70,33 @@ class PairScoreHead(nn.Module):
     def read(self, representation: Representation, view: View, level: str, pairs: np.ndarray, places: View):
         """Products [P, d] and distances float32 [P] of pairs int64 [P, 2]: vectors are those of a `view`, positions
         those of `places`."""
-        ends = vectors(representation, level, pairs, view)
-        distance = torch.as_tensor(_lines(places, level, pairs)[1], dtype=torch.float32, device=ends.device)
-        return ends[:, 0] * ends[:, 1], distance
+        first, second = (vectors(representation, level, ends, view) for ends in pairs.T)
+        distance = torch.as_tensor(_lines(places, level, pairs)[1], dtype=torch.float32, device=first.device)
+        return first * second, distance
 
     def forward(self, product: torch.Tensor, distance: torch.Tensor) -> torch.Tensor:
         """Scores [P]."""
-        with torch.autocast(distance.device.type, enabled=False):  # bfloat16 knows 8 angstrom to 0.03 only
-            known = self.dist_mlp.layers[0](distance[:, None].to(self.dist_mlp.layers[0].weight.dtype))
-        known = self.dist_mlp.after_first(known)
-        return self.struct_mlp(torch.cat([product.to(known.dtype), known], dim=-1))[:, 0]
+        first = self.struct_mlp.layers[0]
+        of_product, of_known = first.weight.split(product.shape[1], dim=1)
+        known = self._known(distance, of_known)
+        score = F.linear(product.to(of_product.dtype), of_product, first.bias)
+        return self.struct_mlp.after_first(score + known.to(score.dtype))[:, 0]
+
+    def _known(self, distance: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
+        """A matrix [d_out, d] times what `dist_mlp` gives, [P, d_out]. Its last layer has no ReLU behind it, so the
+        matrix is put into that layer, not before as many rows as there are pairs."""
+        device = distance.device.type
+        layers = [(layer.weight, layer.bias) for layer in self.dist_mlp.layers]
+        with torch.autocast(device, enabled=False):
+            weight, bias = layers.pop()
+            layers.append((matrix @ weight, matrix @ bias))
+            if len(layers) == 1:
+                return F.linear(distance[:, None].to(weight.dtype), *layers[0])
+        x = two_layers(distance, *layers[0], *layers[1])
+        x = x.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else x
+        for layer in layers[2:]:
+            x = F.linear(F.relu(x, inplace=True), *layer)
+        return x
 
 
 def structure_loss(

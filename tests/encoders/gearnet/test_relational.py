@@ -8,7 +8,9 @@ import torch
 from reference_gearnet import gearnet, line_edges
 from scipy.spatial.transform import Rotation
 
+from plait.encoders.blocks import relational_rows
 from plait.encoders.blocks.relational import relational_sum, relations
+from plait.encoders.blocks.relational_rows import RowBlocks, sum_by_rows
 from plait.encoders.gearnet import GearNetConfig, GearNetEdgeConfig, GearNetEdgeEncoder, GearNetEncoder, modeling
 from plait.encoders.gearnet.line_graph import line_graph
 
@@ -42,6 +44,22 @@ def test_gradients_of_relational_sum(shared):
     assert torch.autograd.gradcheck(lambda x, w: relational_sum(x, w, parts, 9), (x, weight))
 
 
+@pytest.mark.parametrize("rows", [1, 4, 1024])
+def test_sum_by_rows_against_a_loop(rows, monkeypatch):
+    """Values and gradients, with targets in several blocks, in one, and in a block with rows to spare."""
+    monkeypatch.setattr(relational_rows, "ROWS", rows)
+    edges = torch.stack(random_edges(3), 1)
+    source, target, relation = edges[edges[:, 1].argsort(stable=True)].unbind(1)
+    graph = RowBlocks.of(source, target, relation, 3, 10)
+    x = torch.randn(7, 2, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(5, 6, dtype=torch.float64, requires_grad=True)
+    expected = torch.zeros(10, 5, dtype=torch.float64)
+    for u, v, r in edges.tolist():
+        expected[v] += (weight[:, 2 * r : 2 * r + 2] @ x[u]).detach()
+    assert torch.allclose(sum_by_rows(x, weight, graph), expected, rtol=1e-12, atol=1e-12)
+    assert torch.autograd.gradcheck(lambda x, w: sum_by_rows(x, w, graph), (x, weight))
+
+
 def test_equal_sums_are_made_once():
     source, target, relation = random_edges(2)
     apart = relations(source, target, relation, 3)[1]
@@ -58,6 +76,8 @@ def test_no_edges():
     out = relational_sum(x, weight, relations(none, none, none, 2, shared=True), 5)
     out.sum().backward()
     assert torch.equal(out, torch.zeros(5, 3)) and not x.grad.any() and not weight.grad.any()
+    assert torch.equal(sum_by_rows(x, weight, RowBlocks.of(none, none, none, 2, 5)), torch.zeros(5, 3))
+    assert sum_by_rows(x[:0], weight, RowBlocks.of(none, none, none, 2, 0)).shape == (0, 3)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -11,6 +11,7 @@ import dataclasses
 import torch
 
 from plait.encoders.blocks.relational import Relation, offsets_of, relations
+from plait.encoders.blocks.relational_rows import RowBlocks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,9 +36,13 @@ class LineGraph:
     target: torch.Tensor
     bin: torch.Tensor
 
-    def relations(self, bins: int, *, shared: bool = False) -> list[Relation]:
-        """The line edges by bin, for `relational_sum` from pairs to pairs; `shared` as in `blocks.relational`."""
-        return relations(self.source, self.target, self.bin, bins, shared=shared)
+    def relations(self, bins: int) -> list[Relation]:
+        """The line edges by bin, for `relational_sum` from pairs to pairs, equal sums once."""
+        return relations(self.source, self.target, self.bin, bins, shared=True)
+
+    def rows(self, bins: int) -> RowBlocks:
+        """The same for `sum_by_rows`."""
+        return RowBlocks.of(self.source, self.target, self.bin, bins, len(self.pair))
 
     def on_edges(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The same between edges, as published: first edge, second edge and bin, int64 [L] each, by the second."""

@@ -11,12 +11,13 @@ import torch.nn.functional as F
 from torch import nn
 
 from plait.encoders.blocks.relational import Relation, relational_sum, relations
+from plait.encoders.blocks.relational_rows import RowBlocks, sum_by_rows
 from plait.encoders.gearnet.configuration import GearNetConfig
 from plait.encoders.gearnet.line_graph import LineGraph, line_graph
 
 SHARED_FROM = 256
-"""Width from which it pays to find the sums between edges that are equal: they are a tenth, and finding them costs as
-much as the products that they save at half this width."""
+"""Width from which it pays to leave out the sums between edges that are empty or equal: they are a quarter, and finding
+them and adding up the rest one by one costs as much as the products that they save at half this width."""
 
 
 class BatchNorm(nn.BatchNorm1d):
@@ -37,8 +38,10 @@ class RelationalConv(nn.Module):
         self.self_loop = nn.Linear(inputs, outputs)
         self.batch_norm = BatchNorm(outputs) if batch_norm else None
 
-    def message(self, x: torch.Tensor, parts: list[Relation], targets: int) -> torch.Tensor:
+    def message(self, x: torch.Tensor, parts: list[Relation] | RowBlocks, targets: int) -> torch.Tensor:
         """What arrives at each target from rows of x, without bias: [targets, d_out]."""
+        if isinstance(parts, RowBlocks):
+            return sum_by_rows(x, self.linear.weight, parts)
         return relational_sum(x, self.linear.weight, parts, targets)
 
     def forward(self, x: torch.Tensor, message: torch.Tensor) -> torch.Tensor:
@@ -96,7 +99,8 @@ class GearNet(nn.Module):
             order = (source * nodes + target).argsort(stable=True)
             edge, source, target, relation = edge[order], source[order], target[order], relation[order]
             lines = line_graph(source, target, position, config.angle_bins)
-            between = lines.relations(config.angle_bins, shared=max(config.hidden) >= SHARED_FROM)
+            between = lines.relations if max(config.hidden) >= SHARED_FROM else lines.rows
+            between = between(config.angle_bins)
             row = torch.arange(len(source), device=source.device)
             from_edges = relations(row, target, relation, count)
         x, hidden = node, []
@@ -115,7 +119,7 @@ class GearNet(nn.Module):
         return torch.cat(hidden, dim=-1) if config.concat_hidden else x
 
 
-def between_edges(layer: RelationalConv, edge: torch.Tensor, lines: LineGraph, parts: list[Relation]) -> torch.Tensor:
+def between_edges(layer: RelationalConv, edge: torch.Tensor, lines: LineGraph, parts) -> torch.Tensor:
     """One convolution on the line graph: edges [E, d_in] to edges [E, d_out]. Messages are those between pairs."""
     pairs = len(lines.pair)
     if lines.pair_of is None:

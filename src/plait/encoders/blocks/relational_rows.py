@@ -1,0 +1,128 @@
+"""Sums over neighbours by relation, those of a target side by side in one row: for narrow rows and few empty sums.
+
+One product serves all relations, and nothing is spread over targets afterwards; `relational.py` leaves out what is
+empty or equal instead, which pays where the products are wide. Rows are made for a block of targets at a time, which
+stays in the processor's cache, and all blocks have the same shape, for which a product in bfloat16 is prepared once.
+"""
+
+import dataclasses
+import itertools
+from functools import cached_property
+
+import torch
+import torch.nn.functional as F
+
+from plait.encoders.blocks.relational import offsets_of
+
+ROWS = 1024
+"""Targets in a block."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RowBlock:
+    """A range of targets and where the sums in their rows come from.
+
+    Attributes
+    ----------
+    source : int64 [n]
+        Rows that are summed, sum after sum.
+    place : int32 [n]
+        The sum that each is in: target in the block times relations, plus relation.
+    offsets : int64 [targets of a block * relations + 1]
+        Sum i has the sources `offsets[i] : offsets[i + 1]`.
+    """
+
+    source: torch.Tensor
+    place: torch.Tensor
+    offsets: torch.Tensor
+
+    def sums(self, x: torch.Tensor, count: int) -> torch.Tensor:
+        """Sums [targets of a block, count * d] of the rows of x [N, d] by relation, `count` relations."""
+        sums = F.embedding_bag(self.source, x.detach(), self.offsets, mode="sum", include_last_offset=True)
+        return sums.view(-1, count * x.shape[1])
+
+    def add_sums_back(self, out: torch.Tensor, of_sums: torch.Tensor) -> None:
+        """Add to each source in `out` [N, d] what the sums that it is in have: the transpose of `sums`."""
+        source, places, offsets = self._by_source
+        rows = of_sums.view(-1, out.shape[1])
+        out.index_add_(0, source, F.embedding_bag(places, rows, offsets, mode="sum", include_last_offset=True))
+
+    @cached_property
+    def _by_source(self):
+        """The sources of the block, each once, the sums that they are in [n], and offsets."""
+        order = self.source.argsort(stable=True)
+        source, count = self.source[order].unique_consecutive(return_counts=True)
+        return source, self.place[order].long(), offsets_of(count)
+
+
+@dataclasses.dataclass(frozen=True)
+class RowBlocks:
+    """All blocks of a graph: successive ranges of targets, the last with rows to spare."""
+
+    blocks: list[RowBlock]
+    targets: int
+    relations: int
+
+    @classmethod
+    def of(cls, source: torch.Tensor, target: torch.Tensor, relation: torch.Tensor, count: int, targets: int):
+        """From edges int64 [E] by target, with relations below `count` and targets below `targets`."""
+        rows = min(ROWS, -(-targets // 128) * 128)  # rounded up, so that small graphs have few shapes too
+        begins = torch.arange(0, targets + rows, max(rows, 1), device=source.device)[: -(-targets // max(rows, 1)) + 1]
+        ends = torch.searchsorted(target.contiguous(), begins).tolist()
+        blocks = []
+        for number, (first, last) in enumerate(itertools.pairwise(ends)):
+            place = ((target[first:last] - number * rows) * count + relation[first:last]).int()
+            offsets = offsets_of(place.bincount(minlength=rows * count))
+            place, order = place.sort(stable=True)
+            blocks.append(RowBlock(source[first:last][order], place, offsets))
+        return cls(blocks, targets, count)
+
+    @property
+    def rows(self) -> int:
+        """Targets in a block."""
+        return (len(self.blocks[0].offsets) - 1) // self.relations if self.blocks else 0
+
+
+class _SumByRows(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, weight, graph):
+        ctx.save_for_backward(x, weight)
+        ctx.graph = graph
+        rows = graph.rows
+        out = x.new_empty(len(graph.blocks) * rows, len(weight))
+        for block, part in zip(graph.blocks, out.split(max(rows, 1)), strict=False):
+            torch.mm(block.sums(x, graph.relations), weight.T, out=part)
+        return out[: graph.targets]
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad):
+        (x, weight), graph = ctx.saved_tensors, ctx.graph
+        x_grad = torch.zeros_like(x) if ctx.needs_input_grad[0] else None
+        # blocks are added up in float32
+        weight_grad = torch.zeros_like(weight, dtype=torch.promote_types(weight.dtype, torch.float32))
+        for block, of_rows in zip(graph.blocks, grad.split(max(graph.rows, 1)), strict=False):
+            of_rows = F.pad(of_rows, (0, 0, 0, graph.rows - len(of_rows)))
+            sums = block.sums(x, graph.relations)
+            weight_grad += of_rows.T @ sums
+            if x_grad is not None:  # the sums are read no more
+                block.add_sums_back(x_grad, torch.mm(of_rows, weight, out=sums))
+        return x_grad, weight_grad.to(weight.dtype), None
+
+
+def sum_by_rows(x: torch.Tensor, weight: torch.Tensor, graph: RowBlocks) -> torch.Tensor:
+    """What each target receives, [targets, d_out]: its sums of x by relation, side by side, times the matrix.
+
+    Parameters
+    ----------
+    x : float [N, d]
+    weight : float [d_out, relations * d]
+        Columns r * d to (r + 1) * d - 1 belong to relation r.
+    graph : RowBlocks
+    """
+    device = x.device.type
+    if torch.is_autocast_enabled(device):
+        dtype = torch.get_autocast_dtype(device)
+        with torch.autocast(device, enabled=False):
+            return _SumByRows.apply(x.to(dtype), weight.to(dtype), graph)
+    return _SumByRows.apply(x, weight, graph)
