@@ -32,7 +32,7 @@ def test_attention_is_that_of_its_definition(encoder, protein, monkeypatch):
         seen.setdefault(id(module), (module, arguments, output))
 
     hooks = [m.register_forward_hook(keep) for m in encoder.modules() if isinstance(m, NeighbourAttention)]
-    monkeypatch.setattr("plait.encoders.neighbourhood.modeling.QUERIES_AT_ONCE", 31)  # 76 residues in three blocks
+    monkeypatch.setattr("plait.encoders.blocks.neighbour_attention.CHUNK", 31 * 4 * 16)  # 76 residues in some blocks
     short = protein.select(np.arange(76) < 5)  # has fewer residues than neighbours are asked for
     with torch.no_grad():
         encoder(encoder.prepare([protein, short]))

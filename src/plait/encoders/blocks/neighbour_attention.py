@@ -68,7 +68,12 @@ def attention_weights(query, key, bias, lists: Lists, mask=None):
 def attend(query, key, value, bias, lists: Lists, mask=None, dropout: float = 0.0):
     """Weighted sums of the neighbours' values: float [n, H, c]. Arguments as of `attention_weights`."""
     weights = attention_weights(query, key, bias, lists, mask)
-    return GatheredSums.apply(F.dropout(weights, dropout, dropout > 0), value, lists)
+    return weighted_sums(F.dropout(weights, dropout, dropout > 0), value, lists)
+
+
+def weighted_sums(weights, value, lists: Lists):
+    """Sums over the neighbours of weights [n, K, H] times their values [m, H, c]: float [n, H, c]."""
+    return GatheredSums.apply(weights, value, lists)
 
 
 class GatheredProducts(torch.autograd.Function):

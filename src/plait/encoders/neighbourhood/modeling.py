@@ -4,10 +4,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from plait.encoders.blocks.neighbour_attention import Lists, attention_weights, weighted_sums
 from plait.encoders.neighbourhood.configuration import NeighbourhoodConfig
-
-QUERIES_AT_ONCE = 512
-"""Rows of the attention matrix that are worked on together, so that memory is linear in the length of a protein."""
 
 
 class NeighbourAttention(nn.Module):
@@ -15,9 +13,6 @@ class NeighbourAttention(nn.Module):
 
     logit(i, j) = q_i . k_j / sqrt(c) + b(e_ij) for the neighbours j of i; the output of a head is the weighted sum of
     v_j and of the pair's states e_ij, which together go through one linear layer.
-
-    Few keys of many are neighbours, yet the logits are made as dense products over blocks of queries: on a processor
-    gathering keys and values costs several times more than the products that are thrown away.
     """
 
     def __init__(self, config: NeighbourhoodConfig):
@@ -29,26 +24,12 @@ class NeighbourAttention(nn.Module):
 
     def forward(self, x, edges, layout):
         """x [R, d], edges [R, k, e], layout `Layout`; gives [R, d]."""
-        q, k, v = (
-            layout.pad(part).unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in self.qkv(x).chunk(3, -1)
-        )
-        bias = self.bias(edges).masked_fill(~layout.valid[..., None], -torch.inf)  # (R, k, h)
-        bias, pairs = layout.pad(bias).permute(0, 3, 1, 2), layout.pad(edges)  # (B, h, L, k), (B, L, k, e)
-        outputs = []
-        for start in range(0, q.shape[2], QUERIES_AT_ONCE):
-            rows = slice(start, start + QUERIES_AT_ONCE)
-            outputs.append(self._attend(q[:, :, rows], k, v, bias[:, :, rows], pairs[:, rows], layout.index[:, rows]))
-        return self.out(layout.unpad(torch.cat(outputs, 1)))
-
-    def _attend(self, q, k, v, bias, pairs, index):
-        where = index[:, None].expand(-1, self.heads, -1, -1)  # (B, h, rows, k)
-        logits = (q @ k.transpose(-1, -2)) * q.shape[-1] ** -0.5  # (B, h, rows, L)
-        near = torch.softmax(logits.gather(-1, where) + bias.to(logits.dtype), -1)  # (B, h, rows, k)
-        near = near.to(v.dtype)
-        weights = torch.zeros_like(logits).scatter_add(-1, where, near.to(logits.dtype))
-        values = (weights @ v).transpose(1, 2).flatten(2)  # (B, rows, d)
-        seen = (near.transpose(1, 2) @ pairs).flatten(2)  # (B, rows, h e)
-        return torch.cat([values, seen], -1)
+        query, key, value = (part.unflatten(-1, (self.heads, -1)) for part in self.qkv(x).chunk(3, -1))
+        query = query * query.shape[-1] ** -0.5
+        weights = attention_weights(query, key, self.bias(edges), layout.lists, layout.valid)  # (R, k, h)
+        values = weighted_sums(weights, value, layout.lists)  # (R, h, c)
+        pairs = weights.to(edges.dtype).transpose(1, 2) @ edges  # (R, h, e)
+        return self.out(torch.cat([values.flatten(1), pairs.flatten(1)], -1))
 
 
 class EdgeUpdate(nn.Module):
@@ -102,26 +83,13 @@ class Layout:
     neighbour : int64 [R, k]
         Rows of the neighbours in the batch; the residue itself where there are fewer.
     valid : bool [R, k]
-    index : int64 [B, L, k]
-        The same within each protein, padded.
     """
 
     def __init__(self, neighbour, valid, offsets):
-        self.neighbour, self.valid, self.offsets = neighbour, valid, offsets
+        self.neighbour, self.valid = neighbour, valid
+        self.lists = Lists(neighbour, len(neighbour))
         self.lengths = offsets.diff()
-        longest = int(self.lengths.max())
-        inside = torch.arange(longest, device=offsets.device) < self.lengths[:, None]  # (B, L)
-        self.shape, self.rows = inside.shape, inside.flatten().nonzero().squeeze(1)
         self.protein = torch.repeat_interleave(torch.arange(len(self.lengths), device=offsets.device), self.lengths)
-        self.index = self.pad(neighbour - offsets[:-1][self.protein][:, None])
-
-    def pad(self, x):
-        """[R, ...] as [B, L, ...], zero where a protein has no residue."""
-        padded = x.new_zeros((self.shape.numel(), *x.shape[1:])).index_copy(0, self.rows, x)
-        return padded.unflatten(0, self.shape)
-
-    def unpad(self, x):
-        return x.flatten(0, 1).index_select(0, self.rows)
 
     def mean(self, x):
         """Mean over each protein, [B, ...]."""
