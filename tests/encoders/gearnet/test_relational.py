@@ -50,7 +50,7 @@ def test_sum_by_rows_against_a_loop(rows, monkeypatch):
     monkeypatch.setattr(relational_rows, "ROWS", rows)
     edges = torch.stack(random_edges(3), 1)
     source, target, relation = edges[edges[:, 1].argsort(stable=True)].unbind(1)
-    graph = RowBlocks.of(source, target, relation, 3, 10)
+    graph = RowBlocks.of(source, target, relation, 7, 10, 3)
     x = torch.randn(7, 2, dtype=torch.float64, requires_grad=True)
     weight = torch.randn(5, 6, dtype=torch.float64, requires_grad=True)
     expected = torch.zeros(10, 5, dtype=torch.float64)
@@ -76,8 +76,8 @@ def test_no_edges():
     out = relational_sum(x, weight, relations(none, none, none, 2, shared=True), 5)
     out.sum().backward()
     assert torch.equal(out, torch.zeros(5, 3)) and not x.grad.any() and not weight.grad.any()
-    assert torch.equal(sum_by_rows(x, weight, RowBlocks.of(none, none, none, 2, 5)), torch.zeros(5, 3))
-    assert sum_by_rows(x[:0], weight, RowBlocks.of(none, none, none, 2, 0)).shape == (0, 3)
+    assert torch.equal(sum_by_rows(x, weight, RowBlocks.of(none, none, none, 4, 5, 2)), torch.zeros(5, 3))
+    assert sum_by_rows(x[:0], weight, RowBlocks.of(none, none, none, 0, 0, 2)).shape == (0, 3)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 from plait.encoders.blocks.relational import offsets_of
 
-ROWS = 1024
+ROWS = 2048
 """Targets in a block."""
 
 
@@ -41,18 +41,21 @@ class RowBlock:
         sums = F.embedding_bag(self.source, x.detach(), self.offsets, mode="sum", include_last_offset=True)
         return sums.view(-1, count * x.shape[1])
 
-    def add_sums_back(self, out: torch.Tensor, of_sums: torch.Tensor) -> None:
-        """Add to each source in `out` [N, d] what the sums that it is in have: the transpose of `sums`."""
-        source, places, offsets = self._by_source
-        rows = of_sums.view(-1, out.shape[1])
-        out.index_add_(0, source, F.embedding_bag(places, rows, offsets, mode="sum", include_last_offset=True))
+    def sums_back(self, of_sums: torch.Tensor, width: int) -> torch.Tensor:
+        """What the sums that a source is in have, for each of `sources`: the transpose of `sums`."""
+        _, places, offsets = self._by_source
+        return F.embedding_bag(places, of_sums.view(-1, width), offsets, mode="sum", include_last_offset=True)
+
+    @property
+    def sources(self) -> torch.Tensor:
+        """The sources of the block, each once."""
+        return self._by_source[0]
 
     @cached_property
     def _by_source(self):
-        """The sources of the block, each once, the sums that they are in [n], and offsets."""
-        order = self.source.argsort(stable=True)
-        source, count = self.source[order].unique_consecutive(return_counts=True)
-        return source, self.place[order].long(), offsets_of(count)
+        source, order = self.source.int().sort(stable=True)
+        source, count = source.unique_consecutive(return_counts=True)
+        return source.long(), self.place[order].long(), offsets_of(count)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,12 +63,14 @@ class RowBlocks:
     """All blocks of a graph: successive ranges of targets, the last with rows to spare."""
 
     blocks: list[RowBlock]
+    sources: int
     targets: int
     relations: int
 
     @classmethod
-    def of(cls, source: torch.Tensor, target: torch.Tensor, relation: torch.Tensor, count: int, targets: int):
-        """From edges int64 [E] by target, with relations below `count` and targets below `targets`."""
+    def of(cls, source: torch.Tensor, target: torch.Tensor, relation: torch.Tensor, *sizes: int):
+        """From edges int64 [E] by target, and how many sources, targets and relations there are."""
+        sources, targets, count = sizes
         rows = min(ROWS, -(-targets // 128) * 128)  # rounded up, so that small graphs have few shapes too
         begins = torch.arange(0, targets + rows, max(rows, 1), device=source.device)[: -(-targets // max(rows, 1)) + 1]
         ends = torch.searchsorted(target.contiguous(), begins).tolist()
@@ -75,12 +80,21 @@ class RowBlocks:
             offsets = offsets_of(place.bincount(minlength=rows * count))
             place, order = place.sort(stable=True)
             blocks.append(RowBlock(source[first:last][order], place, offsets))
-        return cls(blocks, targets, count)
+        return cls(blocks, sources, targets, count)
 
     @property
     def rows(self) -> int:
         """Targets in a block."""
         return (len(self.blocks[0].offsets) - 1) // self.relations if self.blocks else 0
+
+    def gathered(self, parts: list[torch.Tensor]) -> torch.Tensor:
+        """Rows of the blocks' sources, added up where blocks have a source in common: [sources, d]."""
+        return F.embedding_bag(self._of_source[0], torch.cat(parts), self._of_source[1], mode="sum", include_last_offset=True)
+
+    @cached_property
+    def _of_source(self):
+        source = torch.cat([block.sources for block in self.blocks])
+        return source.argsort(stable=True), offsets_of(source.bincount(minlength=self.sources))
 
 
 class _SumByRows(torch.autograd.Function):
@@ -98,15 +112,19 @@ class _SumByRows(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad):
         (x, weight), graph = ctx.saved_tensors, ctx.graph
-        x_grad = torch.zeros_like(x) if ctx.needs_input_grad[0] else None
+        of_sources = []
         # blocks are added up in float32
         weight_grad = torch.zeros_like(weight, dtype=torch.promote_types(weight.dtype, torch.float32))
         for block, of_rows in zip(graph.blocks, grad.split(max(graph.rows, 1)), strict=False):
-            of_rows = F.pad(of_rows, (0, 0, 0, graph.rows - len(of_rows)))
+            if len(of_rows) < graph.rows:
+                of_rows = F.pad(of_rows, (0, 0, 0, graph.rows - len(of_rows)))
             sums = block.sums(x, graph.relations)
             weight_grad += of_rows.T @ sums
-            if x_grad is not None:  # the sums are read no more
-                block.add_sums_back(x_grad, torch.mm(of_rows, weight, out=sums))
+            if ctx.needs_input_grad[0]:  # the sums are read no more
+                of_sources.append(block.sums_back(torch.mm(of_rows, weight, out=sums), x.shape[1]))
+        x_grad = None
+        if ctx.needs_input_grad[0]:
+            x_grad = graph.gathered(of_sources) if of_sources else torch.zeros_like(x)
         return x_grad, weight_grad.to(weight.dtype), None
 
 

@@ -42,7 +42,7 @@ class LineGraph:
 
     def rows(self, bins: int) -> RowBlocks:
         """The same for `sum_by_rows`."""
-        return RowBlocks.of(self.source, self.target, self.bin, bins, len(self.pair))
+        return RowBlocks.of(self.source, self.target, self.bin, len(self.pair), len(self.pair), bins)
 
     def on_edges(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The same between edges, as published: first edge, second edge and bin, int64 [L] each, by the second."""
@@ -74,8 +74,8 @@ def line_graph(source: torch.Tensor, target: torch.Tensor, position: torch.Tenso
     arriving = offsets_of(pair[:, 1].bincount(minlength=nodes))
     second, entry = _each(arriving, pair[:, 0])
     first = pair[:, 1].argsort(stable=True)[entry]
-    vector = position[pair[:, 0]] - position[pair[:, 1]]  # (P, 3), from b to a
-    angle = _angle(-vector[second], vector[first])
+    vector = (position[pair[:, 0]] - position[pair[:, 1]]).unbind(1)  # (P) each, from b to a
+    angle = _angle([-part[second] for part in vector], [part[first] for part in vector])
     part = (angle * (bins / torch.pi)).long().clamp(max=bins - 1)
     return LineGraph(pair, None if len(key) == len(source) and _is_range(pair_of) else pair_of, first, second, part)
 
@@ -88,9 +88,11 @@ def _each(offsets: torch.Tensor, groups: torch.Tensor) -> tuple[torch.Tensor, to
     return entry, begin[entry] + torch.arange(len(entry), device=groups.device)
 
 
-def _angle(u: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-    """Angle [M] between vectors [M, 3] in [0, pi]; zero where one of them is zero."""
-    return torch.atan2(torch.linalg.cross(u, v).norm(dim=-1), (u * v).sum(-1).add(0.0))
+def _angle(u: list[torch.Tensor], v: list[torch.Tensor]) -> torch.Tensor:
+    """Angle [M] between vectors, three coordinates [M] each, in [0, pi]; zero where one of them is zero."""
+    across = [u[i] * v[j] - u[j] * v[i] for i, j in ((1, 2), (2, 0), (0, 1))]
+    across = (across[0].square() + across[1].square() + across[2].square()).sqrt()
+    return torch.atan2(across, (u[0] * v[0] + u[1] * v[1] + u[2] * v[2]).add(0.0))
 
 
 def _is_range(index: torch.Tensor) -> bool:
