@@ -89,7 +89,8 @@ class RowBlocks:
 
     def gathered(self, parts: list[torch.Tensor]) -> torch.Tensor:
         """Rows of the blocks' sources, added up where blocks have a source in common: [sources, d]."""
-        return F.embedding_bag(self._of_source[0], torch.cat(parts), self._of_source[1], mode="sum", include_last_offset=True)
+        row, offsets = self._of_source
+        return F.embedding_bag(row, torch.cat(parts), offsets, mode="sum", include_last_offset=True)
 
     @cached_property
     def _of_source(self):
