@@ -88,15 +88,19 @@ class PairScoreHead(nn.Module):
         device = distance.device.type
         layers = [(layer.weight, layer.bias) for layer in self.dist_mlp.layers]
         with torch.autocast(device, enabled=False):
-            weight, bias = layers.pop()
-            layers.append((matrix @ weight, matrix @ bias))
+            if len(layers) == 1 or len(distance) > 3 * len(matrix):  # else putting one into the other costs more
+                weight, bias = layers.pop()
+                layers.append((matrix @ weight, matrix @ bias))
+            else:
+                layers.append((matrix, None))
             if len(layers) == 1:
                 return F.linear(distance[:, None].to(weight.dtype), *layers[0])
         x = two_layers(distance, *layers[0], *layers[1])
         x = x.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else x
-        for layer in layers[2:]:
-            x = F.linear(F.relu(x, inplace=True), *layer)
-        return x
+        apart = layers[-1][0] is matrix
+        for weight, bias in layers[2 : len(layers) - apart]:
+            x = F.linear(F.relu(x, inplace=True), weight, bias)
+        return F.linear(x, matrix) if apart else x
 
 
 def structure_loss(

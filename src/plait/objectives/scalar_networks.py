@@ -25,7 +25,9 @@ def two_layers(
 
     Returns
     -------
-    float [P, d], in the precision of the weights, also within autocast: bfloat16 knows 8 angstrom to 0.03 only.
+    float [P, d]
+        The number itself is read in the precision of the weights, also within autocast: bfloat16 knows 8 angstrom to
+        0.03 only.
     """
     with torch.autocast(x.device.type, enabled=False):
         slope, x = slope[:, 0], x.to(slope.dtype)
@@ -34,10 +36,11 @@ def two_layers(
             stretch, row = torch.searchsorted(sets_in, x).unique(return_inverse=True)
             inside = x.new_empty(len(stretch)).index_copy_(0, row, x)  # any of them
             active = (inside[:, None] * slope + start > 0).to(x.dtype)  # (stretches, h)
-        if 2 * len(stretch) >= len(x):
-            return F.linear(torch.relu(torch.addcmul(start, x[:, None], slope)), weight, bias)
-        lines = torch.cat([active @ (weight * slope).T, active @ (weight * start).T + bias])
-        return _Lines.apply(lines, x, row)
+        if 8 * len(stretch) < len(x):
+            lines = torch.cat([active @ (weight * slope).T, active @ (weight * start).T + bias])
+            return _Lines.apply(lines, x, row)
+        units = torch.relu(torch.addcmul(start, x[:, None], slope))
+    return F.linear(units, weight, bias)  # too few numbers for a table to pay
 
 
 class _Lines(torch.autograd.Function):
