@@ -146,9 +146,19 @@ def verdict(rows: dict, common: float) -> str:
     kept = [f"`{arm}` ({value:.3f})" for arm, value in named.items() if value <= 2 * common]
     text = f"Hidden types are named more than twice as often as the commonest by {', '.join(leak) or 'no arm'}, "
     text += f"and not by {', '.join(kept) or 'any other'}. "
-    sites = [found["sites"]["test"]["auroc"] for found in rows.values() if found.get("sites")]
-    if sites and max(sites) < LEARNED:
-        text += f"The fine-tuning is too short to compare arms by: the best AUROC on test is {max(sites):.3f}."
+    sites = {arm: found["sites"]["test"] for arm, found in rows.items() if found.get("sites")}
+    if not sites:
+        return text
+    best = max(found["auroc"] for found in sites.values())
+    if best < LEARNED:
+        return text + f"The fine-tuning is too short to compare arms by: the best AUROC on test is {best:.3f}."
+    order = sorted(sites, key=lambda arm: -sites[arm]["auprc"])
+    ranked = ", ".join(f"`{arm}` ({sites[arm]['auprc']:.3f})" for arm in order)
+    text += f"Sites, by AUPRC on test: {ranked}. "
+    if {"smpc", "random", "scratch"} <= sites.keys():
+        held = sites["smpc"]["auprc"] > max(sites["random"]["auprc"], sites["scratch"]["auprc"])
+        text += "That hiding spans is worth more than hiding single residues with their atoms in sight "
+        text += f"{'holds' if held else 'does not hold'} here, with one seed and at this budget."
     return text
 
 
