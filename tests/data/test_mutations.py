@@ -98,6 +98,13 @@ def test_an_empty_item_of_a_list_is_named_by_its_place():
         parse_mutants("A24C,,D30E")
 
 
+def test_a_table_given_as_mutations_is_pointed_to_its_option(tmp_path):
+    table = tmp_path / "mutants.csv"
+    table.write_text("mutant\nA24C\n")
+    with pytest.raises(InputError, match=r"(?s)a file in place of mutations.*--csv"):
+        parse_mutants(str(table))
+
+
 def test_positions_count_residues_that_are_present():
     protein = protein_of("MKVA", author_number=[5, 6, 10, 11])
     (placed,) = place_mutants([parse_mutant("V3C:A4D")], protein)

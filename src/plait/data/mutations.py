@@ -7,6 +7,7 @@ one mutant are joined by `:`, `;` or `/` (`A24C:D30E`, `p.[Ala24Cys;Asp30Glu]`).
 """
 
 import dataclasses
+import os
 import re
 from collections.abc import Iterable, Sequence
 
@@ -143,8 +144,15 @@ def parse_mutants(text: str | Iterable[str]) -> list[Mutant]:
     Raises
     ------
     InputError
-        As `parse_mutant`, and if there is none.
+        As `parse_mutant`, if there is none, and if the text is the path of a file.
     """
+    if isinstance(text, str) and os.path.isfile(text.strip()):
+        raise InputError(
+            "a file in place of mutations",
+            got=repr(text),
+            expected="mutations such as A24C,D30E:K31R",
+            do="Give a table of mutations as --csv FILE, in Python csv=FILE.",
+        )
     texts = text.split(",") if isinstance(text, str) else [str(one) for one in text]
     if not any(one.strip() for one in texts):
         raise InputError("no mutation", got=repr(text), expected="mutations such as A24C,D30E:K31R")
