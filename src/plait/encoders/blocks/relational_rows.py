@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from plait.encoders.blocks.relational import offsets_of
 
 ROWS = 2048
-"""Targets in a block."""
+"""Most targets in a block, but for rounding up."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +71,9 @@ class RowBlocks:
     def of(cls, source: torch.Tensor, target: torch.Tensor, relation: torch.Tensor, *sizes: int):
         """From edges int64 [E] by target, and how many sources, targets and relations there are."""
         sources, targets, count = sizes
-        rows = min(ROWS, -(-targets // 128) * 128)  # rounded up, so that small graphs have few shapes too
+        rows = -(-targets // max(-(-targets // ROWS), 1))  # blocks of equal size
+        unit = min(64, ROWS)
+        rows = -(-rows // unit) * unit  # rounded up, so that there are few shapes
         begins = torch.arange(0, targets + rows, max(rows, 1), device=source.device)[: -(-targets // max(rows, 1)) + 1]
         ends = torch.searchsorted(target.contiguous(), begins).tolist()
         blocks = []

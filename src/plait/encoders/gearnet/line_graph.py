@@ -75,7 +75,9 @@ def line_graph(source: torch.Tensor, target: torch.Tensor, position: torch.Tenso
     second, entry = _each(arriving, pair[:, 0])
     first = pair[:, 1].argsort(stable=True)[entry]
     vector = (position[pair[:, 0]] - position[pair[:, 1]]).unbind(1)  # (P) each, from b to a
-    angle = _angle([-part[second] for part in vector], [part[first] for part in vector])
+    angle = _angle(
+        [(-part).index_select(0, second) for part in vector], [part.index_select(0, first) for part in vector]
+    )
     part = (angle * (bins / torch.pi)).long().clamp(max=bins - 1)
     return LineGraph(pair, None if len(key) == len(source) and _is_range(pair_of) else pair_of, first, second, part)
 
