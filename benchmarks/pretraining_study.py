@@ -1,4 +1,4 @@
-"""Pre-training arms, each followed by the same probe and the same fine-tuning on folds and EC: mean rank over tasks.
+"""Pre-training arms, each followed by the same probe and fine-tuning on folds, EC and sites: mean rank over tasks.
 
     python benchmarks/pretraining_study.py recipes/studies/pretraining.yaml --data ../shared/data
 
@@ -8,7 +8,7 @@ fine-tunings in --work/ARM/TASK-SEED, and a second call goes on. Seed after seed
 there at any time is comparable; --until stops before the next run. The page --out/STUDY.md is written after each.
 
 The probe is linear: the frozen encoder's vectors of all proteins are computed once (their graphs once for all arms),
-and one linear layer is taught on them, with the epoch chosen by validation.
+and one linear layer is taught on them, with the epoch chosen by validation. Tasks of residues have no probe.
 """
 
 import argparse
@@ -26,6 +26,7 @@ from scipy.stats import rankdata, spearmanr
 
 from plait.config import from_dict
 from plait.data.batches import BatchConfig, Batches, in_order
+from plait.encoders.base import is_protein_head
 from plait.objectives.base import total
 from plait.registry import get
 from plait.training.finetune import finetune
@@ -40,6 +41,7 @@ COLUMNS = {
     "fold": ("fold", "accuracy_fold"),
     "EC Fmax": ("ec", "fmax"),
     "EC AUPR": ("ec", "aupr"),
+    "interface AUPRC": ("binding-sites", "auprc"),
 }
 """What arms are ranked by: title, task and metric on its test."""
 
@@ -86,7 +88,7 @@ def jobs(study: dict, arms: list[str], options):
     for arm in arms:
         if study["arms"][arm]:
             yield lambda arm=arm: pretrain_arm(study, arm, options)
-    for task in study["tasks"]:
+    for task in probed(study):
         proteins = Proteins(study, task, options)
         for arm in arms:
             yield lambda arm=arm, task=task, proteins=proteins: probe_arm(study, arm, task, proteins, options)
@@ -94,6 +96,11 @@ def jobs(study: dict, arms: list[str], options):
         for task in study["tasks"]:
             for arm in arms:
                 yield lambda arm=arm, task=task, seed=seed: finetune_arm(study, arm, task, seed, options)
+
+
+def probed(study: dict) -> list[str]:
+    """The tasks of whole proteins."""
+    return [task for task in study["tasks"] if all(map(is_protein_head, get("task", task).heads))]
 
 
 def pretrain_arm(study: dict, arm: str, options) -> bool:
@@ -208,7 +215,8 @@ def finetune_arm(study: dict, arm: str, task: str, seed: int, options) -> bool:
     if done(folder, recipe):
         return False
     started = time.process_time()
-    result = finetune(from_dict(FinetuneConfig, recipe, place=f"{task}, {arm}"), get("task", task))
+    part = type("Uncalibrated", (get("task", task),), {"calibrate": staticmethod(lambda *_, **__: {})})
+    result = finetune(from_dict(FinetuneConfig, recipe, place=f"{task}, {arm}"), part)
     finish(folder, recipe, result.tests["test"][0], time.process_time() - started)
     return True
 
@@ -280,8 +288,11 @@ def write_page(study: dict, file: Path, options) -> None:
         "pre-trains an encoder of 20.1 million weights for 50 epochs on AlphaFold DB."
     )
     lines += ["", f"Command: `{study['command']}`", ""]
-    for kind, heading in (("probe", "Linear probe"), ("fine-tuning", "Full fine-tuning")):
-        lines += section(study, heading, table[table["kind"] == kind], options)
+    for kind, heading, tasks in (
+        ("probe", "Linear probe", probed(study)),
+        ("fine-tuning", "Full fine-tuning", list(study["tasks"])),
+    ):
+        lines += section(study, heading, table[table["kind"] == kind], tasks, options)
     lines += [
         "The superfamily test is easier than the family test here, as two large superfamilies (protein kinases and "
         "immunoglobulin domains) make half of it; see the row of frequencies. Training and tests are those of "
@@ -295,15 +306,15 @@ def write_page(study: dict, file: Path, options) -> None:
     part.rename(file)
 
 
-def section(study: dict, heading: str, table: pandas.DataFrame, options) -> list[str]:
-    """Tables of one kind of use of the encoders, for the arms that have all tasks."""
+def section(study: dict, heading: str, table: pandas.DataFrame, tasks: list[str], options) -> list[str]:
+    """Tables of one kind of use of the encoders, for the arms that have all of its tasks."""
     columns = {title: at for title, at in COLUMNS.items() if at[0] in set(table["task"])}
     values = {
         title: table[table["task"] == task].groupby("arm")[metric].agg(["mean", "std", "count"])
         for title, (task, metric) in columns.items()
     }
     whole = [arm for arm in study["arms"] if values and all(arm in one.index for one in values.values())]
-    runs, wanted = len(table), len(study["arms"]) * len(study["tasks"]) * study["seeds"]
+    runs, wanted = len(table), len(study["arms"]) * len(tasks) * study["seeds"]
     missing = [f"{runs} of {wanted} runs are there; the same command goes on.", ""] if runs < wanted else []
     if not whole:
         return [f"## {heading}", "", *missing]
@@ -330,11 +341,15 @@ def frequency_metrics(study: dict, task: str, options) -> dict[str, float]:
         place = located({**study["tasks"][task], "task": task}, options, folder)
         data = from_dict(FinetuneConfig, place).data
         train, test = (open_set(data, split=split) for split in ("train", "test"))
-        labels = [train[index].protein_labels[task] for index in range(len(train))]
-        counts = np.bincount(labels) if task == "fold" else np.sum(labels, axis=0)
-        outputs = [{next(iter(train.classes)): counts.astype(np.float64)}] * len(test)
+        examples, head = [test[index] for index in range(len(test))], next(iter(get("task", task).heads))
+        if task in probed(study):
+            labels = [train[index].protein_labels[task] for index in range(len(train))]
+            counts = np.bincount(labels) if task == "fold" else np.sum(labels, axis=0)
+            outputs = [{next(iter(train.classes)): counts.astype(np.float64)}] * len(test)
+        else:  # every residue is as likely
+            outputs = [{head: np.zeros((len(example.protein), 1))} for example in examples]
         folder.mkdir(parents=True, exist_ok=True)
-        finish(folder, recipe, get("task", task).evaluate([test[i] for i in range(len(test))], outputs), 0.0)
+        finish(folder, recipe, get("task", task).evaluate(examples, outputs), 0.0)
     return read(folder)
 
 
