@@ -13,6 +13,7 @@ from plait.errors import InputError
 from plait.models.loading import load, save
 from plait.models.model import Model
 from plait.models.scoring import Scoring
+from plait.reports.sites import sites_page_data
 from plait.structure import Protein, read_structure
 from plait.structure.protein import Hetero
 from plait.tasks.binding_sites import ATOM_COLUMNS, COLUMNS, POCKET_COLUMNS, BindingSites, sites
@@ -161,6 +162,23 @@ def test_a_pocket_lies_where_its_residues_are(receptor):
     assert np.linalg.norm(ligand - best.centre, axis=1).min() < 4
     named = result.pocket_table["residues"][0].split()
     assert named[0] == f"A:{receptor.residue_label(best.residues[0])}"
+
+
+def test_the_shipped_model_says_how_likely_its_pockets_are(receptor):
+    """In the table and on the page, falling with the score; the first pocket, at the ligand, is likely."""
+    result = BindingSites()(load("plait-sites"), receptor)
+    probability = result.pocket_table["probability"].to_numpy()
+    assert probability[0] > 0.5 > probability[-1] > 0
+    assert (np.diff(probability) <= 0).all()
+    assert np.allclose([one["probability"] for one in sites_page_data(result)["pockets"]], probability, atol=1e-4)
+    assert "complexes kept out of training" in result.meaning
+
+
+def test_pockets_by_geometry_have_no_probability(receptor):
+    result = BindingSites()(GEOMETRIC, receptor)
+    assert len(result.pocket_table) and result.pocket_table["probability"].isna().all()
+    assert {one["probability"] for one in sites_page_data(result)["pockets"]} == {None}
+    assert "complexes kept out of training" not in result.meaning
 
 
 def test_points_carry_the_probability_of_their_residue(receptor):

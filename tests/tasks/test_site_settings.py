@@ -11,9 +11,11 @@ from plait.data.complexes import Complexes, ComplexesConfig
 from plait.encoders.base import EncoderWithHeads
 from plait.encoders.neighbourhood.configuration import NeighbourhoodConfig
 from plait.encoders.neighbourhood.encoder import NeighbourhoodEncoder
+from plait.errors import InputError
 from plait.structure.protein import Hetero
+from plait.tasks.binding_sites.pockets import Pocket
 from plait.tasks.binding_sites.predicting import SiteSettings
-from plait.tasks.site_settings import CAVITY_SHARES, LINKS, RADII, SHARES, choose_settings
+from plait.tasks.site_settings import CAVITY_SHARES, LINKS, RADII, SHARES, choose_settings, holds_ligand, pocket_odds
 
 
 class Knowing:
@@ -78,3 +80,57 @@ def test_what_is_chosen_fits_a_card(examples):
     settings, _ = choose_settings(model, examples)
     model.card = {"binding_sites": to_dict(settings)}
     assert SiteSettings.of(model) == settings
+
+
+# -- how likely a pocket holds a ligand
+
+
+def pockets_by_odds(example, intercept: float, slope: float, count: int):
+    """Pockets of random scores, each at a ligand's atom with the probability that the odds say, else far away."""
+    generator = np.random.default_rng(0)
+    scores = np.exp(generator.normal(0, 2, count))
+    met = generator.random(count) < 1 / (1 + np.exp(-(intercept + slope * np.log(scores))))
+    near, far = example.protein.hetero.position[0], example.protein.position.max(0) + 50
+    return [
+        Pocket(rank, score, near if one else far, np.arange(3)) for rank, (score, one) in enumerate(zip(scores, met), 1)
+    ]
+
+
+def test_odds_of_pockets_are_found_again(examples):
+    """4,000 draws: the standard errors are about 0.06 and 0.04."""
+    example = examples[0]
+    intercept, slope = pocket_odds([(example, pockets_by_odds(example, -1.0, 0.8, 4000))])
+    assert abs(intercept + 1.0) < 0.25 and abs(slope - 0.8) < 0.15
+
+
+def test_no_odds_where_all_pockets_are_alike(examples):
+    example = examples[0]
+    pockets = pockets_by_odds(example, 0.0, 1.0, 40)
+    met = holds_ligand(example, pockets)
+    assert met.any() and not met.all()
+    for same in (True, False):
+        assert (
+            pocket_odds([(example, [pocket for pocket, one in zip(pockets, met, strict=True) if one == float(same)])])
+            == ()
+        )
+    assert pocket_odds([(example, [])]) == ()
+    assert np.isnan(SiteSettings().pocket_probability([1.0, 2.0])).all()
+
+
+def test_a_pocket_holds_a_ligand_up_to_the_distance(examples):
+    example, ligand = examples[0], examples[0].protein.hetero.position
+    outermost = ligand[ligand[:, 0].argmax()]
+    centres = [outermost + [3.9, 0, 0], outermost + [4.1, 0, 0]]
+    pockets = [Pocket(rank, 1.0, centre, np.arange(3)) for rank, centre in enumerate(centres, 1)]
+    assert holds_ligand(example, pockets).tolist() == [1, 0]
+    unknown = dataclasses.replace(example, labels={"binding_site": np.full(len(example.protein), np.nan)})
+    assert np.isnan(holds_ligand(unknown, pockets)).all()
+
+
+def test_probability_by_hand():
+    settings = SiteSettings(pocket_odds=(-1.0, 0.5))
+    odds = np.exp(-1.0) * np.array([1.0, 4.0]) ** 0.5
+    assert np.allclose(settings.pocket_probability([1.0, 4.0]), odds / (1 + odds), rtol=1e-12)
+    assert settings.pocket_probability([0.0])[0] < 1e-3
+    with pytest.raises(InputError, match="pocket_odds"):
+        SiteSettings(pocket_odds=(1.0,))

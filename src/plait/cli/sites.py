@@ -133,7 +133,8 @@ def _tell(result, out: Path) -> None:
         residues = row.residues.split()
         more = f" and {len(residues) - 8} more" if len(residues) > 8 else ""
         centre = f"({row.center_x:.1f}, {row.center_y:.1f}, {row.center_z:.1f})"
-        print(f"  pocket {row.rank}  score {row.score:.1f}, centre {centre}: {' '.join(residues[:8])}{more}")
+        likely = "" if row.probability != row.probability else f", holds a ligand {row.probability:.2f}"
+        print(f"  pocket {row.rank}  score {row.score:.1f}{likely}, centre {centre}: {' '.join(residues[:8])}{more}")
     if len(result.pockets) > 5:
         print(f"  {len(result.pockets) - 5} more pockets in the table")
     for remark in result.remarks[:4]:

@@ -45,18 +45,20 @@
 
   const tabulatePockets = () => {
     const body = element("tbody");
+    const known = data.pockets.some((pocket) => pocket.probability !== null);
+    const likely = (value) => (known ? [element("td", value < 0.01 ? "<0.01" : value.toFixed(2), { class: "number" })] : []);
     for (const pocket of data.pockets) {
       const rank = element("td", String(pocket.rank), { class: "number score" });
       rank.style.borderLeftColor = pocketColour(pocket.rank);
       const centre = pocket.centre.map((one) => one.toFixed(1)).join(", ");
       const residues = element("td", pocket.residues.join(" "));
       residues.style.whiteSpace = "normal";
-      const row = element("tr", null, {}, rank, element("td", pocket.score >= 0.1 ? pocket.score.toFixed(1) : pocket.score.toPrecision(1), { class: "number" }), element("td", centre), residues);
+      const row = element("tr", null, {}, rank, element("td", pocket.score >= 0.1 ? pocket.score.toFixed(1) : pocket.score.toPrecision(1), { class: "number" }), ...likely(pocket.probability), element("td", centre), residues);
       row.addEventListener("click", () => showPocket(pocket));
       body.append(row);
     }
-    if (!data.pockets.length) body.append(element("tr", null, {}, element("td", "none", { colspan: "4" })));
-    byId("pockets").append(headOf([["rank", "number"], ["score", "number"], ["centre (angstrom)"], ["residues"]]), body);
+    if (!data.pockets.length) body.append(element("tr", null, {}, element("td", "none", { colspan: "5" })));
+    byId("pockets").append(headOf([["rank", "number"], ["score", "number"], ...(known ? [["holds a ligand", "number"]] : []), ["centre (angstrom)"], ["residues"]]), body);
   };
 
   const tabulateResidues = () => {

@@ -81,9 +81,10 @@ def sites_page_data(result) -> dict:
                 "rank": pocket.rank,
                 "score": round(pocket.score, 4),
                 "centre": rounded(pocket.centre, 3),
-                "residues": row.split(),
+                "residues": row.residues.split(),
+                "probability": rounded([row.probability], 4)[0],
             }
-            for pocket, row in zip(result.pockets, result.pocket_table["residues"], strict=True)
+            for pocket, row in zip(result.pockets, result.pocket_table.itertuples(), strict=True)
         ],
         "remarks": [[one.kind, one.place, one.text] for one in result.remarks],
     }

@@ -1,4 +1,5 @@
-"""From which probability on a residue counts as binding, and how pockets are joined: chosen on validation complexes."""
+"""From which probability on a residue counts as binding, how pockets are joined, and how likely they hold a ligand:
+chosen on validation complexes."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -9,6 +10,8 @@ from plait.data.site_labels import atom_sites
 from plait.structure.protein import Hetero
 from plait.tasks.binding_sites.partners import FIRST, Partner
 from plait.tasks.binding_sites.pockets import (
+    MOST,
+    Pocket,
     SitePoints,
     densest_pockets,
     likely,
@@ -17,7 +20,7 @@ from plait.tasks.binding_sites.pockets import (
     ranked_pockets,
 )
 from plait.tasks.binding_sites.predicting import SiteSettings, find
-from plait.tasks.pocket_metrics import centre_distances, found_within, rank_of_first
+from plait.tasks.pocket_metrics import CUTOFF, centre_distances, found_within, rank_of_first
 from plait.tasks.site_metrics import best_threshold
 
 SHARES = (0.4, 0.6, 0.8, 1.0, 1.3)
@@ -64,9 +67,10 @@ def choose_settings(
     SiteSettings
         The thresholds of highest mean IoU of residues and of atoms over proteins; then the kind of points, the
         threshold for pockets and the distance or radius with the most ligands whose centre (DCC) or an atom (DCA) is
-        within 4 angstrom of one of the first three pockets, both counted. To be written into the model's card as
-        "binding_sites". Where no example has a ligand (labels of residues from elsewhere), pockets are the surface of
-        the residues above their threshold, of `FEWEST` residues or of as few as the sites of some proteins have.
+        within 4 angstrom of one of the first three pockets, both counted; then the odds that a pocket of a score holds
+        a ligand. To be written into the model's card as "binding_sites". Where no example has a ligand (labels of
+        residues from elsewhere), pockets are the surface of the residues above their threshold, of `FEWEST` residues or
+        of as few as the sites of some proteins have.
     list of dict
         What was tried: `points`, `pocket_threshold`, `link` or `radius`, `dcc_top3`, `dca_top3` (shares of ligands).
     """
@@ -95,21 +99,71 @@ def choose_settings(
     tried = [choice | _reached(choice, {"surface": surface, "cavities": cavities}, examples) for choice in choices]
     best = max(tried, key=lambda one: one["dcc_top3"] + one["dca_top3"])
     chosen = {name: best[name] for name in ("points", "link", "radius") if name in best}
+    odds = pocket_odds(list(_pockets(best, {"surface": surface, "cavities": cavities}, examples, MOST)))
     settings = SiteSettings(
-        pocket_threshold=round(float(best["pocket_threshold"]), 4), fewest=FEWEST, **thresholds, **chosen
+        pocket_threshold=round(float(best["pocket_threshold"]), 4),
+        fewest=FEWEST,
+        pocket_odds=tuple(round(one, 4) for one in odds),
+        **thresholds,
+        **chosen,
     )
     return settings, tried
+
+
+def pocket_odds(found: Sequence[tuple[Example, Sequence[Pocket]]]) -> tuple[float, ...]:
+    """Intercept and slope of the log-odds that a pocket holds a ligand on the logarithm of its score, those of highest
+    likelihood with a little shrinkage (one pocket met and one missed at the mean); empty if all or none are met.
+
+    Parameters
+    ----------
+    found : sequence of (Example, sequence of Pocket)
+        Complexes with ligands, and the pockets predicted for them. One holds a ligand if `CUTOFF` angstrom or less from
+        its centre is a heavy atom of one (DCA).
+    """
+    from scipy.optimize import minimize
+    from scipy.special import expit, log_expit
+
+    score = np.log([max(pocket.score, 1e-12) for _, pockets in found for pocket in pockets])
+    met = np.concatenate([np.zeros(0), *(holds_ligand(example, pockets) for example, pockets in found)])
+    score, met = score[np.isfinite(met)], met[np.isfinite(met)]
+    if not met.any() or met.all():
+        return ()
+    middle = score.mean()
+    score, sign = np.append(score - middle, [0.0, 0.0]), np.append(2 * met - 1, [1.0, -1.0])
+
+    def loss(odds):
+        margin = sign * (odds[0] + odds[1] * score)
+        slope = -sign * expit(-margin)
+        return -log_expit(margin).sum(), np.array([slope.sum(), (slope * score).sum()])
+
+    intercept, slope = minimize(loss, [0.0, 0.0], jac=True).x
+    return float(intercept - slope * middle), float(slope)
+
+
+def holds_ligand(example: Example, pockets: Sequence[Pocket]) -> np.ndarray:
+    """Whether a heavy atom of a ligand is at most `CUTOFF` angstrom from the centre of each pocket: float64 [P], 1 or
+    0, NaN where the pocket's residues have no label, as those of a copy without its ligand."""
+    if not len(pockets):
+        return np.zeros(0)
+    known = np.isfinite(example.labels["binding_site"].reshape(len(example.protein), -1)).any(1)
+    to_atoms, _ = centre_distances([pocket.centre for pocket in pockets], example.protein.hetero.position)
+    return np.where([known[pocket.residues].any() for pocket in pockets], to_atoms <= CUTOFF, np.nan)
+
+
+def _pockets(choice: dict, made: dict[str, list[SitePoints]], examples: Sequence[Example], most: int):
+    """Each example with its pockets, `most` of those in cavities."""
+    for example, points in zip(examples, made[choice["points"]], strict=True):
+        points = likely(points, choice["pocket_threshold"])
+        if choice["points"] == "surface":
+            yield example, ranked_pockets(points, link=choice["link"], fewest=FEWEST)
+        else:
+            yield example, densest_pockets(points, radius=choice["radius"], fewest=FEWEST, most=most)
 
 
 def _reached(choice: dict, made: dict[str, list[SitePoints]], examples: Sequence[Example]) -> dict[str, float]:
     """Shares of ligands that one of the first three pockets meets."""
     ranks = []
-    for example, points in zip(examples, made[choice["points"]], strict=True):
-        points = likely(points, choice["pocket_threshold"])
-        if choice["points"] == "surface":
-            pockets = ranked_pockets(points, link=choice["link"], fewest=FEWEST)
-        else:
-            pockets = densest_pockets(points, radius=choice["radius"], fewest=FEWEST, most=3)
+    for example, pockets in _pockets(choice, made, examples, most=3):
         ranks += _ranks(example, [pocket.centre for pocket in pockets])
     dca, dcc = np.array(ranks).reshape(-1, 2).T
     return {"dcc_top3": float(found_within(dcc, 3).mean()), "dca_top3": float(found_within(dca, 3).mean())}

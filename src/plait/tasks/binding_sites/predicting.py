@@ -44,6 +44,27 @@ class SiteSettings:
     link: float = option(3.0, "points on the surface at most so far apart are of one pocket (angstrom)")
     radius: float = option(6.0, "of a pocket in a cavity (angstrom)")
     fewest: int = option(3, "pockets of fewer residues are dropped")
+    pocket_odds: tuple[float, ...] = option(
+        (),
+        "log-odds that a pocket holds a ligand, by the natural logarithm of its score: intercept and slope, fitted to "
+        "complexes; empty: not known",
+    )
+
+    def __post_init__(self):
+        object.__setattr__(self, "pocket_odds", tuple(self.pocket_odds))
+        if len(self.pocket_odds) not in (0, 2):
+            raise InputError(
+                "wrong pocket_odds", got=f"{len(self.pocket_odds)} numbers", expected="none, or intercept and slope"
+            )
+
+    def pocket_probability(self, score: np.ndarray) -> np.ndarray:
+        """Probability that pockets of these scores [P] hold a ligand (within 4 angstrom of their centres), in a protein
+        that binds one: float64 [P], NaN where that is not known."""
+        score = np.asarray(score, np.float64)
+        if not self.pocket_odds:
+            return np.full(score.shape, np.nan)
+        intercept, slope = self.pocket_odds
+        return 1 / (1 + np.exp(-(intercept + slope * np.log(np.maximum(score, 1e-12)))))
 
     @classmethod
     def of(cls, model, partner: Partner = FIRST) -> "SiteSettings":

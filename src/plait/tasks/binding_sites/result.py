@@ -12,7 +12,12 @@ from plait.tasks.binding_sites.predicting import SiteSettings
 
 COLUMNS = ("chain", "sequence_position", "author_number", "residue", "probability")
 ATOM_COLUMNS = ("chain", "sequence_position", "author_number", "residue", "atom", "probability")
-POCKET_COLUMNS = ("rank", "score", "center_x", "center_y", "center_z", "residues")
+POCKET_COLUMNS = ("rank", "score", "center_x", "center_y", "center_z", "residues", "probability")
+
+PROBABILITY_OF_POCKETS = (
+    "; its probability says how often pockets of that score had a ligand within 4 angstrom of their centre in "
+    "complexes kept out of training, so it takes for granted that the protein binds something"
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -25,6 +30,7 @@ class SiteResult:
         `COLUMNS`, a row a residue in the order of the file.
     pocket_table : pandas.DataFrame
         `POCKET_COLUMNS`, best first; centres in angstrom in the coordinates of the file, residues as chain:number.
+        `probability`: that the pocket holds a ligand, NaN from a model without `pocket_odds`.
     probability : float32 [R]
         NaN where the model gives none.
     pockets : tuple of Pocket
@@ -87,8 +93,8 @@ class SiteResult:
             joined, of = "joins points on the surface of likely residues", "surface in square angstrom"
         return (
             f"{what}. Residues of at least {self.settings.threshold:.2g} are predicted to bind. A pocket {joined}; its "
-            f"score, the sum of squared weights over its {of}, ranks pockets within a structure. Ligands in the file "
-            "are not looked at."
+            f"score, the sum of squared weights over its {of}, ranks pockets within a structure"
+            f"{PROBABILITY_OF_POCKETS if self.settings.pocket_odds else ''}. Ligands in the file are not looked at."
         )
 
 
@@ -116,9 +122,11 @@ def atom_table(protein: Protein, probability: np.ndarray):
     return table[list(ATOM_COLUMNS)]
 
 
-def pocket_table(protein: Protein, pockets: tuple[Pocket, ...]):
+def pocket_table(protein: Protein, pockets: tuple[Pocket, ...], settings: SiteSettings):
     """A pandas table with a row a pocket."""
     import pandas
+
+    probability = settings.pocket_probability([one.score for one in pockets])
 
     rows = [
         (
@@ -126,7 +134,8 @@ def pocket_table(protein: Protein, pockets: tuple[Pocket, ...]):
             one.score,
             *one.centre,
             " ".join(f"{protein.chain[i]}:{protein.residue_label(i)}" for i in one.residues),
+            likely,
         )
-        for one in pockets
+        for one, likely in zip(pockets, probability, strict=True)
     ]
     return pandas.DataFrame(rows, columns=list(POCKET_COLUMNS))

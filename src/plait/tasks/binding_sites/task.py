@@ -59,7 +59,7 @@ class BindingSites(Task):
                 remarks.append(Remark("atoms as their residue", "", text))
         return SiteResult(
             table=residue_table(protein, found.probability),
-            pocket_table=pocket_table(protein, found.pockets),
+            pocket_table=pocket_table(protein, found.pockets, settings),
             probability=found.probability,
             pockets=found.pockets,
             protein=protein,
