@@ -282,8 +282,8 @@ def write_page(study: dict, file: Path, options) -> None:
     lines = ["# What pre-training is worth", "", study["summary"].strip(), ""]
     lines.append(
         f"Each pre-training has {run['steps']} steps of at most {residues:,} residues, each fine-tuning on "
-        f"{' and on '.join(tasks)}; a probe has {PROBE['epochs']} epochs. This is what a share of one core did in an "
-        "hour, and far from convergence: it compares beginnings, not objectives at their best. Mean and standard "
+        f"{' and on '.join(tasks)}; a probe has {PROBE['epochs']} epochs. This is what two busy cores did in eighty "
+        "minutes, and far from convergence: it compares beginnings, not objectives at their best. Mean and standard "
         f"deviation are over {study['seeds']} seeds of probe or fine-tuning, with one of pre-training. The paper "
         "pre-trains an encoder of 20.1 million weights for 50 epochs on AlphaFold DB."
     )
