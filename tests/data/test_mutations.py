@@ -105,6 +105,12 @@ def test_a_table_given_as_mutations_is_pointed_to_its_option(tmp_path):
         parse_mutants(str(table))
 
 
+def test_a_file_named_like_a_mutation_is_a_mutation(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "A24C").write_text("")
+    assert [one.text for one in parse_mutants("A24C")] == ["A24C"]
+
+
 def test_positions_count_residues_that_are_present():
     protein = protein_of("MKVA", author_number=[5, 6, 10, 11])
     (placed,) = place_mutants([parse_mutant("V3C:A4D")], protein)

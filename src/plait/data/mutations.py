@@ -144,23 +144,26 @@ def parse_mutants(text: str | Iterable[str]) -> list[Mutant]:
     Raises
     ------
     InputError
-        As `parse_mutant`, if there is none, and if the text is the path of a file.
+        As `parse_mutant`, if there is none, and for the path of a file.
     """
-    if isinstance(text, str) and os.path.isfile(text.strip()):
+    texts = text.split(",") if isinstance(text, str) else [str(one) for one in text]
+    if not any(one.strip() for one in texts):
+        raise InputError("no mutation", got=repr(text), expected="mutations such as A24C,D30E:K31R")
+    count = len(texts)
+    try:
+        return [
+            parse_mutant(one, place=f"mutation {number} of {count}" if count > 1 else "")
+            for number, one in enumerate(texts, 1)
+        ]
+    except InputError:
+        if not isinstance(text, str) or not os.path.isfile(text.strip()):
+            raise
         raise InputError(
             "a file in place of mutations",
             got=repr(text),
             expected="mutations such as A24C,D30E:K31R",
             do="Give a table of mutations as --csv FILE, in Python csv=FILE.",
-        )
-    texts = text.split(",") if isinstance(text, str) else [str(one) for one in text]
-    if not any(one.strip() for one in texts):
-        raise InputError("no mutation", got=repr(text), expected="mutations such as A24C,D30E:K31R")
-    count = len(texts)
-    return [
-        parse_mutant(one, place=f"mutation {number} of {count}" if count > 1 else "")
-        for number, one in enumerate(texts, 1)
-    ]
+        ) from None
 
 
 def hgvs(wild_types: Sequence[str], positions: Sequence[int], mutated: Sequence[str]) -> str:

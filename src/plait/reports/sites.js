@@ -57,7 +57,7 @@
       row.addEventListener("click", () => showPocket(pocket));
       body.append(row);
     }
-    if (!data.pockets.length) body.append(element("tr", null, {}, element("td", "none", { colspan: "5" })));
+    if (!data.pockets.length) body.append(element("tr", null, {}, element("td", "none", { colspan: "4" })));
     byId("pockets").append(headOf([["rank", "number"], ["score", "number"], ...(known ? [["holds a ligand", "number"]] : []), ["centre (angstrom)"], ["residues"]]), body);
   };
 
